@@ -1,0 +1,44 @@
+//! The words of Posthouse, the chain of plugins, and the ports.
+//!
+//! Every other crate speaks in the types of this one: a [`Session`] holds a [`Transaction`], whose
+//! envelope is a [`ReversePath`] and [`ForwardPath`]s; a [`Chain`] asks its [`Plugin`]s at each
+//! [`HookPoint`] and comes to an [`Outcome`], which a [`Commit`] makes durable.
+//!
+//! What is absent is the point: no socket, no file and no SQL is touched here. Whatever one room
+//! needs of another is a small trait in [`ports`]; the owner implements it, the program wires it.
+
+pub mod address;
+pub mod chain;
+pub mod facts;
+pub mod id;
+pub mod link;
+pub mod lists;
+pub mod message;
+pub mod notes;
+pub mod outcome;
+pub mod plugin;
+pub mod point;
+pub mod ports;
+pub mod reply;
+pub mod session;
+pub mod time;
+pub mod trail;
+pub mod transaction;
+
+pub use address::{AddressError, Domain, ForwardPath, Host, Mailbox, ReversePath};
+pub use chain::{Aside, Chain, OnError, Step};
+pub use facts::{Cell, Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
+pub use id::{Id, IdMaker};
+pub use link::{Link, LinkClaim, LinkKey, LinkKind};
+pub use lists::{DomainList, Live, NetworkList};
+pub use message::{Content, Field, Header, Message, Spooled};
+pub use notes::Notes;
+pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};
+pub use plugin::{Plugin, PluginError};
+pub use point::HookPoint;
+pub use ports::{Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, SystemClock};
+pub use reply::{Enhanced, Refusal, Reply, ReplyError};
+pub use session::Session;
+pub use time::Timestamp;
+pub use trail::{Trail, TrailEntry};
+pub use transaction::{BodyType, Recipient, Transaction};

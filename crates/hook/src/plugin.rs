@@ -1,0 +1,114 @@
+//! A plugin: one rule, asked at the hook points that it names.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::chain::Chain;
+use crate::outcome::Verdict;
+use crate::point::HookPoint;
+use crate::session::Session;
+use crate::transaction::{Recipient, Transaction};
+
+/// Why a plugin could not answer. The text goes to the log and the trail, never to the client.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PluginError(pub String);
+
+impl PluginError {
+    /// Wraps any error.
+    pub fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A plugin's answer, or why there is none. An error, a panic and a timeout are one path.
+pub type Answer = Result<Verdict, PluginError>;
+
+/// Measure or act, never both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Leaves notes and always passes; the chain holds it to that.
+    Measures,
+    /// Says yes to recipients.
+    Admits,
+    /// Says no.
+    Refuses,
+    /// Sets dispositions, and may say no because of them.
+    Disposes,
+}
+
+/// One rule. Implement the methods of the hook points in [`Plugin::points`]; the others are never
+/// called. The methods get the session and the transaction to read and to leave notes on.
+///
+/// A method must not block the thread: its timeout can only cut it at an await.
+#[async_trait]
+pub trait Plugin: Send + Sync {
+    /// The hook points at which this plugin wants to be asked or told.
+    fn points(&self) -> &[HookPoint];
+
+    /// Whether it measures or acts.
+    fn nature(&self) -> Nature;
+
+    /// The chains that it may run aside: shown by `posthouse chain`, searched for cycles.
+    fn asides(&self) -> Vec<Arc<Chain>> {
+        Vec::new()
+    }
+
+    /// Whether it may take a recipient from any client at all, to any domain. `posthouse check`
+    /// warns of a chain with such a plugin: it would be an open relay.
+    fn admits_anyone(&self) -> bool {
+        false
+    }
+
+    /// See [`HookPoint::Connect`].
+    async fn connect(&self, _session: &mut Session) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Helo`]; the name is in the session.
+    async fn helo(&self, _session: &mut Session) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Auth`].
+    async fn auth(&self, _session: &mut Session) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Mail`].
+    async fn mail(&self, _session: &mut Session, _tx: &mut Transaction) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Rcpt`]; the recipient is not yet in the transaction.
+    async fn rcpt(
+        &self,
+        _session: &mut Session,
+        _tx: &mut Transaction,
+        _recipient: &Recipient,
+    ) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Headers`].
+    async fn headers(&self, _session: &mut Session, _tx: &mut Transaction) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Data`].
+    async fn data(&self, _session: &mut Session, _tx: &mut Transaction) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Queue`].
+    async fn queue(&self, _session: &mut Session, _tx: &mut Transaction) -> Answer {
+        Ok(Verdict::Pass)
+    }
+
+    /// See [`HookPoint::Reset`]. Told, not asked: it cannot fail the session.
+    fn reset(&self, _session: &Session) {}
+
+    /// See [`HookPoint::Disconnect`]. Told, not asked.
+    fn disconnect(&self, _session: &Session) {}
+}

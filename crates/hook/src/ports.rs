@@ -1,0 +1,100 @@
+//! The ports: what one room needs of another, as small traits. The owner implements, the program
+//! wires. Time and DNS are arguments, so tests need neither sleep nor internet.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+use crate::address::Domain;
+use crate::id::Id;
+use crate::link::Link;
+use crate::outcome::Outcome;
+use crate::session::Session;
+use crate::time::Timestamp;
+use crate::transaction::Transaction;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The moment that is now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_system(SystemTime::now())
+    }
+}
+
+/// What a commit gives back, once it is durable.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The message's id. A retry of a held message gets the id of the first.
+    pub id: Id,
+    /// The sender's link to a held item, if a copy is held.
+    pub link: Option<Link>,
+}
+
+/// Why a commit was not made. Nothing of the message remains.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// No room: 452 4.3.1.
+    #[error("no room: {0}")]
+    Full(String),
+    /// The store fails: 451 4.3.0.
+    #[error("the store fails: {0}")]
+    Failing(String),
+}
+
+/// Makes outcomes durable. Implemented by the store.
+#[async_trait]
+pub trait Commit: Send + Sync {
+    /// Commits bytes and rows; when it returns `Ok`, they survive kill -9 and a power cut.
+    async fn commit(
+        &self,
+        session: &Session,
+        tx: &Transaction,
+        outcome: &Outcome,
+    ) -> Result<Receipt, CommitError>;
+
+    /// Whether a message of `size` octets would find room. Asked at MAIL, so that a client hears
+    /// early of a full disk.
+    fn room(&self, size: u64) -> Result<(), CommitError>;
+}
+
+/// Why DNS gave no records.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The name, or that type at it, does not exist.
+    #[error("no such record")]
+    NotFound,
+    /// No answer, or SERVFAIL: try again later.
+    #[error("DNS did not answer: {0}")]
+    Temporary(String),
+}
+
+/// One MX record (RFC 5321 §5.1). The null MX (RFC 7505) has no host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower is better.
+    pub preference: u16,
+    /// The mail host; none for the null MX.
+    pub host: Option<Domain>,
+}
+
+/// Asks DNS.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// The MX records, best first. `NotFound` if there are none.
+    async fn mx(&self, domain: &Domain) -> Result<Vec<Mx>, LookupError>;
+    /// A and AAAA records.
+    async fn addresses(&self, domain: &Domain) -> Result<Vec<IpAddr>, LookupError>;
+    /// TXT records, the strings of each joined.
+    async fn txt(&self, domain: &Domain) -> Result<Vec<Vec<u8>>, LookupError>;
+    /// PTR names.
+    async fn names(&self, ip: IpAddr) -> Result<Vec<Domain>, LookupError>;
+}

@@ -1,0 +1,108 @@
+//! What each plugin said, in order, with its time. Shown in the log, by `explain`, on the pages.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::point::HookPoint;
+
+/// Longest remark in characters: a trail is bounded whatever a peer sends.
+const MAX_REMARK: usize = 500;
+/// Most entries that a trail keeps; what comes later is counted only.
+const MAX_ENTRIES: usize = 400;
+
+/// One plugin's word at one hook point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrailEntry {
+    /// The plugin's name in the configuration.
+    pub plugin: String,
+    /// Where it was asked.
+    pub point: HookPoint,
+    /// The verdict in words, for example `pass` or `refuse 550 5.7.1`.
+    pub said: String,
+    /// What it remarked: facts, reasons, causes. Never shown to the client.
+    pub remarks: Vec<String>,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// The trail of the chain that it ran aside.
+    #[serde(default, skip_serializing_if = "Trail::is_empty")]
+    pub aside: Trail,
+}
+
+/// The entries so far, and the remarks of the plugin that is being asked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trail {
+    /// In the order in which the plugins spoke.
+    pub entries: Vec<TrailEntry>,
+    /// How many entries were dropped for want of room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u32,
+    #[serde(skip)]
+    remarks: Vec<String>,
+    #[serde(skip)]
+    aside: Vec<TrailEntry>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Trail {
+    /// Whether no plugin has spoken.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a remark to the entry of the plugin that is being asked now.
+    ///
+    /// Control characters are replaced, so a remark that quotes a peer cannot forge a log line.
+    pub fn remark(&mut self, text: impl fmt::Display) {
+        let text: String = text.to_string().chars().take(MAX_REMARK).collect();
+        self.remarks.push(visible(&text));
+    }
+
+    /// Hangs the trail of a chain that was run aside under the plugin that is being asked now.
+    pub fn adopt(&mut self, aside: Trail) {
+        self.aside.extend(aside.entries);
+        self.dropped += aside.dropped;
+    }
+
+    /// Closes the entry of one plugin with what it remarked since the last one.
+    pub(crate) fn close(&mut self, plugin: &str, point: HookPoint, said: String, took: Duration) {
+        let remarks = std::mem::take(&mut self.remarks);
+        let aside = std::mem::take(&mut self.aside);
+        if self.entries.len() >= MAX_ENTRIES {
+            self.dropped += 1;
+            return;
+        }
+        self.entries.push(TrailEntry {
+            plugin: plugin.to_owned(),
+            point,
+            said,
+            remarks,
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            aside: Trail {
+                entries: aside,
+                ..Trail::default()
+            },
+        });
+    }
+
+    /// Forgets what was said after the first `len` entries: RSET ends the transaction's part.
+    pub fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+    }
+}
+
+/// Replaces control characters and Unicode's direction marks, which could disguise a line.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
+        .collect()
+}

@@ -1,0 +1,1 @@
+//! The end-to-end tests: one binary, one file a scenario, real servers as peers.
