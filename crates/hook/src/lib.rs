@@ -30,7 +30,7 @@ pub use chain::{Aside, Chain, OnError, Step};
 pub use facts::{Cell, Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
 pub use id::{Id, IdMaker};
 pub use link::{Link, LinkClaim, LinkKey, LinkKind};
-pub use lists::{DomainList, Live, NetworkList};
+pub use lists::{AddressList, DomainList, Live, NetworkList};
 pub use message::{Content, Field, Header, Message, Spooled};
 pub use notes::Notes;
 pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};

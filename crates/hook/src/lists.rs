@@ -1,4 +1,4 @@
-//! Lists of domains and networks, and the handle through which a reloaded list is swapped whole.
+//! Lists of domains, networks and addresses, and the handle through which a reloaded list is swapped whole.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
-use crate::address::Domain;
+use crate::address::{Domain, Mailbox, ReversePath};
 
 /// A value that can be replaced whole while others read it.
 #[derive(Debug)]
@@ -141,6 +141,45 @@ impl NetworkList {
     }
 }
 
+/// Addresses, and domains as in a [`DomainList`]: whoever writes from there is listed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AddressList {
+    addresses: HashSet<String>,
+    domains: DomainList,
+}
+
+impl AddressList {
+    /// Adds `ann@example.com`, `example.com` or `.example.com`; the error is for the operator.
+    pub fn add(&mut self, entry: &str) -> Result<(), String> {
+        if !entry.contains('@') && !entry.starts_with("mx:") {
+            return self.domains.add(entry);
+        }
+        let mailbox = Mailbox::parse(entry).map_err(|_| {
+            format!("`{entry}` is no address; write ann@example.com, example.com or .example.com")
+        })?;
+        self.addresses.insert(mailbox.key());
+        Ok(())
+    }
+
+    /// Whether the address, in any case, or its domain is listed. The null reverse-path never is.
+    pub fn contains(&self, sender: &ReversePath) -> bool {
+        sender.mailbox().is_some_and(|mailbox| {
+            self.addresses.contains(&mailbox.key())
+                || mailbox.domain().is_some_and(|d| self.domains.contains(d))
+        })
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.addresses.len() + self.domains.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +210,20 @@ mod tests {
         assert!(list.contains("::ffff:192.0.2.7".parse().expect("valid")));
         assert!(!list.contains("198.51.100.1".parse().expect("valid")));
         assert!(list.add("192.0.2.0/33").is_err());
+    }
+
+    #[test]
+    fn addresses_and_whole_domains_are_listed() {
+        let mut list = AddressList::default();
+        for entry in ["Ann@example.com", "example.net"] {
+            list.add(entry).expect("valid");
+        }
+        let listed = |text| list.contains(&ReversePath::parse(text).expect("valid"));
+        assert!(listed("<ann@EXAMPLE.com>"));
+        assert!(listed("<anybody@example.net>"));
+        assert!(!listed("<bob@example.com>"));
+        assert!(!listed("<>"));
+        assert!(list.add("mx:example.net").is_err());
+        assert!(list.add("a@b@c").is_err());
     }
 }

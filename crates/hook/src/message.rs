@@ -230,7 +230,7 @@ mod tests {
             ("X", ""),
         ];
         assert_eq!(seen, want.map(|(n, v)| (n.to_owned(), v.to_owned())));
-        assert_eq!(header.first("subject").map(|f| f.offset), Some(37));
+        assert_eq!(header.first("subject").map(|f| f.offset), Some(36));
         assert_eq!(header.raw().len(), raw.len());
     }
 }

@@ -64,7 +64,7 @@ impl Reply {
         Self {
             code,
             enhanced,
-            lines: vec![printable(&text.into())],
+            lines: vec![cut(printable(&text.into()))],
             close: false,
         }
     }
@@ -91,7 +91,9 @@ impl Reply {
     /// 250 to EHLO with its keywords, one a line.
     pub fn ehlo(hostname: &str, keywords: &[String]) -> Self {
         let mut reply = Self::helo(hostname);
-        reply.lines.extend(keywords.iter().map(|k| printable(k)));
+        reply
+            .lines
+            .extend(keywords.iter().map(|k| cut(printable(k))));
         reply
     }
 
@@ -362,10 +364,15 @@ fn fold(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// A reply of one line keeps within the limit, whatever text it was made of.
+fn cut(mut line: String) -> String {
+    line.truncate(MAX_LINE - "250-5.999.999 \r\n".len());
+    line
+}
+
 /// Reply text is printable ASCII (RFC 5321 `textstring`): anything else becomes a question mark.
 fn printable(text: &str) -> String {
     text.chars()
-        .take(MAX_LINE)
         .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
         .collect()
 }

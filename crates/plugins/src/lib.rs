@@ -1,1 +1,19 @@
-//! x
+//! The plugins: one file is one rule.
+//!
+//! A plugin measures or acts, never both. A scanner leaves a [`posthouse_hook::Scan`] note and
+//! passes; a policy reads notes and rules. Nothing here opens a listener, writes a recipient's
+//! state or knows the configuration file: options come through [`build`], all else through
+//! [`Surroundings`].
+
+mod gtube;
+mod options;
+mod registry;
+mod relay_clients;
+mod relay_domains;
+mod rspamd;
+mod spamassassin;
+mod surroundings;
+
+pub use options::{BadValue, BuildError, ListSpec, Options};
+pub use registry::{Build, Entry, PLUGINS, build, names};
+pub use surroundings::{AsideError, Common, Surroundings};

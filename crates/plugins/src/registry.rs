@@ -1,0 +1,104 @@
+//! The table of plugins: which names a configuration may use, and who builds them.
+//!
+//! A new plugin is one module and one line here; a test holds docs/plugins to the table.
+
+use std::sync::Arc;
+
+use posthouse_hook::Plugin;
+
+use crate::options::{BadValue, BuildError, Options};
+use crate::surroundings::Surroundings;
+use crate::{gtube, relay_clients, relay_domains, rspamd, spamassassin};
+
+/// Builds one plugin from its options. The first argument is its name in the configuration, under
+/// which trails, logs and scans know it.
+pub type Build =
+    fn(&str, Options<'_>, &mut dyn Surroundings) -> Result<Arc<dyn Plugin>, BuildError>;
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// What `plugin = "…"` says.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// Who builds it.
+    pub build: Build,
+}
+
+const fn entry(name: &'static str, summary: &'static str, build: Build) -> Entry {
+    Entry {
+        name,
+        summary,
+        build,
+    }
+}
+
+/// Every plugin, in the order in which a chain usually has them.
+pub const PLUGINS: &[Entry] = &[
+    entry(
+        "relay_clients",
+        "takes any recipient from listed networks and authenticated clients",
+        relay_clients::build,
+    ),
+    entry(
+        "relay_domains",
+        "takes recipients in listed domains from any client",
+        relay_domains::build,
+    ),
+    entry("gtube", "finds the GTUBE test string", gtube::build),
+    entry(
+        "spamassassin",
+        "asks SpamAssassin's spamd for a score",
+        spamassassin::build,
+    ),
+    entry("rspamd", "asks rspamd for a score", rspamd::build),
+];
+
+/// Builds the plugin that the configuration calls `kind`, under the name `name`.
+///
+/// The options are the plugin's table without the keys that every plugin has (`plugin`, `name`,
+/// `timeout`, `on_error`); their spans lead errors back to line and column.
+pub fn build(
+    kind: &str,
+    name: &str,
+    options: toml::Spanned<toml::de::DeTable<'_>>,
+    parts: &mut dyn Surroundings,
+) -> Result<Arc<dyn Plugin>, BuildError> {
+    let entry = PLUGINS
+        .iter()
+        .find(|entry| entry.name == kind)
+        .ok_or_else(|| unknown(kind))?;
+    let options = Options::new(options);
+    let spans = options.spans();
+    (entry.build)(name, options, parts).map_err(|error| error.at(&spans))
+}
+
+/// Every plugin's name, for messages and completions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLUGINS.iter().map(|entry| entry.name)
+}
+
+fn unknown(kind: &str) -> BuildError {
+    let known: Vec<_> = names().collect();
+    BadValue::new(
+        "plugin",
+        kind,
+        "no plugin of that name",
+        format!("known plugins: {}", known.join(", ")),
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut all: Vec<_> = names().collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), PLUGINS.len());
+    }
+}

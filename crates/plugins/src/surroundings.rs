@@ -1,0 +1,90 @@
+//! What plugins are given when they are built: the program's lists, chains and ports.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use posthouse_hook::{AddressList, Chain, Clock, DomainList, Live, NetworkList, Resolver};
+use posthouse_store::Store;
+
+use crate::options::{BadValue, BuildError, ListSpec};
+
+/// What all plugins share. A clone shares it too.
+#[derive(Clone)]
+pub struct Common {
+    /// The server's own name.
+    pub hostname: String,
+    /// Whose domains are ours.
+    pub our_domains: Live<DomainList>,
+    /// Our customers and hosts.
+    pub our_networks: Live<NetworkList>,
+    /// The hosts whose Received fields we believe.
+    pub our_servers: Live<NetworkList>,
+    /// DNS.
+    pub resolver: Arc<dyn Resolver>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The ledger; none when nothing is kept (`check`, `explain` without a state directory).
+    pub store: Option<Store>,
+    /// The `[web] url`, with which every link begins, without a final slash.
+    pub link_base: String,
+    /// The length of every link in octets ([`posthouse_hook::LinkKey::link_len`]).
+    pub link_len: usize,
+    /// Where an operator's own templates are; those that are missing there are built in.
+    pub templates: Option<PathBuf>,
+}
+
+/// Why a chain cannot be run aside.
+#[derive(Debug)]
+pub enum AsideError {
+    /// No such chain, or it would run itself: a fault of the option that names it.
+    Name {
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        way_out: String,
+    },
+    /// The chain has an error of its own, which knows its own place.
+    Inside(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What the program lends to a plugin that is being built.
+pub trait Surroundings {
+    /// What all plugins share.
+    fn common(&self) -> &Common;
+
+    /// A list of domains, kept up to date while the program runs. The error names the entry.
+    fn domains(&mut self, spec: &ListSpec) -> Result<Live<DomainList>, String>;
+
+    /// A list of networks, kept up to date while the program runs. The error names the entry.
+    fn networks(&mut self, spec: &ListSpec) -> Result<Live<NetworkList>, String>;
+
+    /// A list of addresses and domains, kept up to date while the program runs. The error names
+    /// the entry.
+    fn addresses(&mut self, spec: &ListSpec) -> Result<Live<AddressList>, String>;
+
+    /// The chain of that name, to be run aside.
+    fn chain(&mut self, name: &str) -> Result<Arc<Chain>, AsideError>;
+}
+
+/// The list of domains that the option `key` names.
+pub(crate) fn domains(
+    parts: &mut dyn Surroundings,
+    key: &str,
+    spec: &ListSpec,
+) -> Result<Live<DomainList>, BuildError> {
+    parts.domains(spec).map_err(|e| bad_list(key, spec, &e))
+}
+
+/// The list of networks that the option `key` names.
+pub(crate) fn networks(
+    parts: &mut dyn Surroundings,
+    key: &str,
+    spec: &ListSpec,
+) -> Result<Live<NetworkList>, BuildError> {
+    parts.networks(spec).map_err(|e| bad_list(key, spec, &e))
+}
+
+fn bad_list(key: &str, spec: &ListSpec, problem: &str) -> BuildError {
+    let way_out = "write the entries inline, or file:PATH of a file with one entry a line";
+    BadValue::new(key, spec, problem, way_out).into()
+}
