@@ -39,6 +39,6 @@ pub use point::HookPoint;
 pub use ports::{Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, SystemClock};
 pub use reply::{Enhanced, Refusal, Reply, ReplyError};
 pub use session::Session;
-pub use time::Timestamp;
+pub use time::{Span, SpanError, Timestamp};
 pub use trail::{Trail, TrailEntry};
 pub use transaction::{BodyType, Recipient, Transaction};

@@ -292,6 +292,13 @@ impl Refusal {
         Self(self.0.closing())
     }
 
+    /// The same refusal in place of the greeting: 554 or 421 are the codes that RFC 5321 §3.1 and
+    /// §3.8 know there, and the session closes.
+    pub fn instead_of_greeting(mut self) -> Self {
+        self.0.code = if self.is_transient() { 421 } else { 554 };
+        self.and_close()
+    }
+
     /// The code, for logs.
     pub fn code(&self) -> u16 {
         self.0.code
@@ -423,6 +430,16 @@ mod tests {
             Refusal::from_config("552 5.7.1", &text, 120),
             Err(ReplyError::NoRoomForLink)
         );
+    }
+
+    #[test]
+    fn a_greeting_is_refused_with_the_codes_of_a_greeting() {
+        let told = wire(&Refusal::policy("no").instead_of_greeting().into_reply(None));
+        assert_eq!(told, "554 5.7.1 no\r\n");
+        let reply = Refusal::local_error()
+            .instead_of_greeting()
+            .into_reply(None);
+        assert_eq!((reply.code(), reply.closes()), (421, true));
     }
 
     #[test]

@@ -1,7 +1,11 @@
-//! A moment, as an argument: nothing decides by reading the machine's clock itself.
+//! A moment, as an argument: nothing decides by reading the machine's clock itself. And a span of
+//! time, as the configuration writes it.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -44,4 +48,92 @@ impl Timestamp {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A span of time in the configuration: `"30s"`, `"5m"`, `"2h"`, `"4d"`, or a number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// Why a text is no span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no span of time; write a whole number and s, m, h or d, such as 30s or 4d")]
+pub struct SpanError(String);
+
+/// The units, largest first, in seconds.
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let seconds = || {
+            let (letter, unit) = UNITS.iter().find(|(letter, _)| text.ends_with(*letter))?;
+            let count: u64 = text.strip_suffix(*letter)?.parse().ok()?;
+            count.checked_mul(*unit)
+        };
+        match seconds() {
+            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            None => Err(SpanError(text.chars().take(40).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    /// In the largest unit that divides it; parts of a second are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let fits = |(_, unit): &&(char, u64)| seconds != 0 && seconds.is_multiple_of(*unit);
+        let (letter, unit) = UNITS.iter().find(fits).unwrap_or(&('s', 1));
+        write!(f, "{}{letter}", seconds / unit)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a span of time such as \"30s\", or seconds")]
+        enum Written {
+            Seconds(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_as_they_are_written() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("2h", 7_200), ("4d", 345_600)] {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_secs(seconds))));
+            assert_eq!(Span(Duration::from_secs(seconds)).to_string(), text);
+        }
+        for text in [
+            "",
+            "s",
+            "5",
+            "5 weeks",
+            "-5s",
+            "1.5h",
+            "99999999999999999999s",
+            "5\u{2028}s",
+        ] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        assert_eq!(Span(Duration::from_secs(90)).to_string(), "90s");
+        assert_eq!(Span(Duration::ZERO).to_string(), "0s");
+    }
+
+    #[test]
+    fn spans_in_a_configuration() {
+        let read = |json| serde_json::from_str::<Span>(json).map(|span| span.0.as_secs());
+        assert_eq!(read("\"3m\"").expect("valid"), 180);
+        assert_eq!(read("7").expect("valid"), 7);
+        assert!(read("true").is_err());
+    }
 }
