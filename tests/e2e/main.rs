@@ -1,1 +1,3 @@
 //! The end-to-end tests: one binary, one file a scenario, real servers as peers.
+
+mod peers;

@@ -1,0 +1,82 @@
+//! SpamAssassin's spamd with the rules that Debian ships, without network tests.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::proc::{Proc, is_root, require};
+use crate::{dir, ports};
+
+/// How long spamd may take to compile its rules, on a busy machine.
+const START: Duration = Duration::from_secs(90);
+
+/// A running spamd; it ends when dropped.
+pub struct Spamd {
+    proc: Proc,
+    addr: SocketAddr,
+    _dir: TempDir,
+}
+
+impl Spamd {
+    /// Starts spamd with one child on a free port.
+    pub fn start() -> Self {
+        let spamd = require("spamd", "spamd");
+        let dir = dir::scratch("spamd");
+        let addr = ports::free_addr();
+        let mut command = Command::new(spamd);
+        command
+            .args(["--local", "--nouser-config", "--syslog=stderr"])
+            .args(["--max-children=1", "--min-children=1", "--max-spare=1"])
+            .arg(format!("--listen={addr}"))
+            .arg(format!("--helper-home-dir={}", dir.path().display()))
+            .arg(format!("--pidfile={}", dir.path().join("pid").display()));
+        if is_root() {
+            command.arg("--username=nobody");
+        }
+        let proc = Proc::spawn("spamd", &mut command, &dir.path().join("log"));
+        proc.wait_until("ready", START, || ponged(addr));
+        Self {
+            proc,
+            addr,
+            _dir: dir,
+        }
+    }
+
+    /// Where it scans.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Makes it hang: it still takes connections, and answers none.
+    pub fn freeze(&self) {
+        self.proc.signal_group(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.proc.signal_group(Signal::CONT);
+    }
+}
+
+impl Drop for Spamd {
+    /// A frozen process cannot end in peace.
+    fn drop(&mut self) {
+        self.thaw();
+    }
+}
+
+fn ponged(addr: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(addr)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"PING SPAMC/1.2\r\n\r\n")?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said)?;
+        Ok(said)
+    };
+    ask().is_ok_and(|said| said.contains("PONG"))
+}
