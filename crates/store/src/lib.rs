@@ -3,10 +3,23 @@
 //! One writer thread gathers what waits and commits it once (WAL, synchronous FULL); readers have
 //! connections of their own. Nothing outside this crate writes a recipient's state.
 
+mod audit;
+mod db;
 mod handoff;
+mod intake;
+mod keyfile;
+mod letters;
 pub mod model;
+mod quarantine;
+mod queue;
+mod readers;
+mod room;
+mod rows;
+mod spool;
 pub mod state;
 mod store;
+mod tally;
+mod writer;
 
 pub use handoff::Reserved;
 pub use model::*;

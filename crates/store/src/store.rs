@@ -1,21 +1,34 @@
-//! The store as others see it.
+//! The store as others see it: a handle that any task can use.
 
-use std::sync::Arc;
+mod commit;
+mod deeds;
+mod people;
+mod relaying;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use posthouse_hook::{
-    Clock, Commit, CommitError, Content, Id, LinkClaim, LinkKey, Outcome, Receipt, Session,
-    Timestamp, Transaction,
-};
-use tokio::sync::mpsc;
+use posthouse_hook::{Clock, CommitError, Content, Id, IdMaker, LinkKey, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc};
 
-use crate::model::{
-    Actor, Address, Attempted, Audited, Claimed, Counts, Done, Filter, Item, LetterCaps, LetterDue,
-    LetterSent, OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings,
-};
+use crate::handoff::Budget;
+use crate::model::{Claimed, Counts, Settings};
+use crate::readers::Readers;
+use crate::room::Room;
+use crate::spool::Spool;
+use crate::writer::Writer;
+use crate::{db, keyfile, letters, quarantine, queue, rows, tally};
+
+/// Tallies older than this serve no cap.
+const TALLIES: Duration = Duration::from_secs(40 * 24 * 3600);
 
 /// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The disk is full, or less than `min_free` is left.
     #[error("no room: {0}")]
@@ -23,181 +36,204 @@ pub enum StoreError {
     /// SQLite or the file system failed.
     #[error("the store fails: {0}")]
     Failing(String),
+    /// Another process serves this state directory.
+    #[error("{0} is in use by another posthouse process")]
+    InUse(String),
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full(why) => Self::Full(why),
+            error => Self::Failing(error.to_string()),
+        }
+    }
 }
 
 /// A handle to the store. A clone is the same store.
 #[derive(Clone)]
-pub struct Store(Arc<()>);
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    key: LinkKey,
+    ids: Arc<IdMaker>,
+    /// None when opened for reading only.
+    writer: Option<Writer>,
+    readers: Readers,
+    spool: Spool,
+    room: Room,
+    budget: Budget,
+    fresh: mpsc::UnboundedSender<Claimed>,
+    fresh_end: Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>,
+    /// Whether somebody took the receiving end.
+    handing_over: AtomicBool,
+    changed: Notify,
+    /// Keeps the lock on the state directory.
+    _lock: Option<File>,
+}
 
 impl Store {
     /// Opens or makes the ledger in the state directory, migrates it, sweeps orphans, and returns
     /// every lease to the queue. The lock on the directory is held until the last clone is gone.
-    pub fn open(_settings: Settings, _clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        todo!()
+    pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(&settings.state)?;
+        let lock = lock(&settings.state)?;
+        let spool = Spool::open(settings.state.join("spool"))?;
+        let db = db::open_writer(&settings.state.join("ledger.db"))?;
+        let swept = spool.sweep(&spooled(&db)?)?;
+        let returned = queue::void_leases(&db, clock.now())?;
+        tracing::info!(state = %settings.state.display(), swept, returned, "store is open");
+        let writer = Writer::start(db)?;
+        Self::assemble(settings, clock, spool, Some(writer), Some(lock))
+    }
+
+    /// Opens the ledger for reading only, beside a server that may be running. Whatever would
+    /// change something fails.
+    pub fn open_read_only(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let spool = Spool::open(settings.state.join("spool"))?;
+        Self::assemble(settings, clock, spool, None, None)
+    }
+
+    fn assemble(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        spool: Spool,
+        writer: Option<Writer>,
+        lock: Option<File>,
+    ) -> Result<Self, StoreError> {
+        let secret = keyfile::load_or_make(&settings.state)?;
+        let (fresh, fresh_end) = mpsc::unbounded_channel();
+        Ok(Self(Arc::new(Inner {
+            key: LinkKey::new(secret, &settings.link_base),
+            ids: Arc::new(IdMaker::new(settings.node)),
+            readers: Readers::new(settings.state.join("ledger.db")),
+            room: Room::new(settings.state.clone(), settings.min_free),
+            budget: Budget::new(settings.handoff_bytes),
+            fresh,
+            fresh_end: Mutex::new(Some(fresh_end)),
+            handing_over: AtomicBool::new(false),
+            changed: Notify::new(),
+            _lock: lock,
+            writer,
+            spool,
+            clock,
+            settings,
+        })))
     }
 
     /// The key of all links.
     pub fn link_key(&self) -> &LinkKey {
-        todo!()
+        &self.0.key
     }
 
-    /// Messages that were accepted just now and are already claimed: for the relay, once.
-    pub fn take_fresh(&self) -> Option<mpsc::UnboundedReceiver<Claimed>> {
-        todo!()
-    }
-
-    /// Resolves when something may be due that was not handed over: released, retried, submitted.
-    /// A call before the change and an await after it does not miss it.
-    pub async fn changed(&self) {
-        todo!()
-    }
-
-    /// Claims up to `limit` messages that are due, each with all of its due recipients.
-    pub async fn claim(&self, _limit: usize, _lease: Duration) -> Result<Vec<Claimed>, StoreError> {
-        todo!()
-    }
-
-    /// When the next attempt is due, if any waits.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
-    }
-
-    /// Records what attempts came to, and queues the DSNs that they cause, in one commit.
-    pub async fn settle(
-        &self,
-        _results: Vec<Attempted>,
-        _notices: Vec<OwnMessage>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// One message with its recipients.
-    pub async fn item(&self, _id: Id) -> Result<Option<Item>, StoreError> {
-        todo!()
-    }
-
-    /// Messages that fit the filter, newest first.
-    pub async fn items(&self, _filter: Filter) -> Result<Vec<Item>, StoreError> {
-        todo!()
+    /// The maker of this node's ids: one for the whole process.
+    pub fn ids(&self) -> Arc<IdMaker> {
+        Arc::clone(&self.0.ids)
     }
 
     /// The bytes of a message, while they are kept.
-    pub async fn content(&self, _id: Id) -> Result<Option<Content>, StoreError> {
-        todo!()
-    }
-
-    /// The audit lines of a message and its recipients, oldest first.
-    pub async fn audit(&self, _item: Id) -> Result<Vec<Audited>, StoreError> {
-        todo!()
-    }
-
-    /// Held → queued. With caps: all of the selection or nothing.
-    pub async fn release(
-        &self,
-        _what: Selection,
-        _caps: Option<ReleaseCaps>,
-        _by: Actor,
-    ) -> Result<Released, StoreError> {
-        todo!()
-    }
-
-    /// Drops held copies.
-    pub async fn discard_held(&self, _what: Selection, _by: Actor) -> Result<Done, StoreError> {
-        todo!()
-    }
-
-    /// Drops copies that wait in the queue.
-    pub async fn discard_queued(&self, _what: Selection, _by: Actor) -> Result<Done, StoreError> {
-        todo!()
-    }
-
-    /// Makes deferred and suspended copies due now.
-    pub async fn retry(&self, _what: Selection, _by: Actor) -> Result<Done, StoreError> {
-        todo!()
-    }
-
-    /// Stops attempts until [`Store::retry`].
-    pub async fn suspend(&self, _what: Selection, _by: Actor) -> Result<Done, StoreError> {
-        todo!()
-    }
-
-    /// What a link leads to, if it is genuine and not revoked. Unknown links create nothing.
-    pub async fn prove(&self, _claim: &LinkClaim) -> Result<Option<Proven>, StoreError> {
-        todo!()
-    }
-
-    /// Writes into the audit that a page was looked at.
-    pub async fn viewed(&self, _subject: Id, _by: Actor) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Ends (or, with `on`, begins again) letters to an address.
-    pub async fn set_letters(&self, _address: Id, _on: bool, _by: Actor) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The row of an address, if anything was ever held for it.
-    pub async fn address(&self, _address: &str) -> Result<Option<Address>, StoreError> {
-        todo!()
-    }
-
-    /// Addresses to write to: something is held that may cause a letter and came after the last
-    /// one, letters are on, and the last letter is at least `interval` old. Oldest need first.
-    pub async fn letters_due(
-        &self,
-        _interval: Duration,
-        _limit: usize,
-    ) -> Result<Vec<LetterDue>, StoreError> {
-        todo!()
-    }
-
-    /// Queues a letter if it is still due and within the caps, and records that it went, in one
-    /// commit.
-    pub async fn send_letter(
-        &self,
-        _due: &LetterDue,
-        _letter: OwnMessage,
-        _interval: Duration,
-        _caps: LetterCaps,
-    ) -> Result<LetterSent, StoreError> {
-        todo!()
+    pub async fn content(&self, id: Id) -> Result<Option<Content>, StoreError> {
+        match self.0.readers.read(move |db| queue::bytes(db, id)).await? {
+            None => Ok(None),
+            Some(queue::Bytes::Row(bytes)) => Ok(Some(Content::Memory(bytes.into()))),
+            Some(queue::Bytes::File) => Ok(Some(self.0.spool.content(id)?)),
+        }
     }
 
     /// Counts one more of `key` if fewer than `limit` were counted in the last `window` hours
     /// (0: ever), and says whether it did.
     pub async fn count_within(
         &self,
-        _key: String,
-        _limit: u32,
-        _window: u32,
+        key: String,
+        limit: u32,
+        window: u32,
     ) -> Result<bool, StoreError> {
-        todo!()
+        let now = self.now();
+        self.write(move |db| {
+            let room = tally::sum(db, &key, i64::from(window), now)? < limit;
+            if room {
+                tally::count(db, &key, now)?;
+            }
+            Ok(room)
+        })
+        .await
     }
 
     /// How much is in which state.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        todo!()
+        let now = self.now();
+        self.0
+            .readers
+            .read(move |db| {
+                Ok(Counts {
+                    states: rows::counts(db)?,
+                    letters_capped: tally::sum(db, letters::CAPPED_KEY, 24, now)?.into(),
+                })
+            })
+            .await
     }
 
     /// Expires held copies past their retention, deletes what nobody needs any more, trims the
     /// audit. Cheap when there is nothing to do; call it every few minutes.
     pub async fn tidy(&self) -> Result<(), StoreError> {
-        todo!()
+        let now = self.now();
+        let settings = &self.0.settings;
+        let (held, audited) = (
+            now.before(settings.retention),
+            now.before(settings.audit_kept),
+        );
+        loop {
+            let (files, more) = self
+                .write(move |db| quarantine::expire(db, held, now))
+                .await?;
+            self.remove_files(files);
+            if !more {
+                break;
+            }
+        }
+        while self
+            .write(move |db| quarantine::trim_audit(db, audited))
+            .await?
+        {}
+        let counted = now.before(TALLIES);
+        self.write(move |db| tally::forget(db, counted)).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.0.writer {
+            Some(writer) => writer.write(work).await,
+            None => Err(StoreError::Failing("opened for reading only".to_owned())),
+        }
+    }
+
+    /// Removes spool files whose rows are gone. A file that stays behind is swept at start.
+    fn remove_files(&self, files: impl IntoIterator<Item = Id>) {
+        for id in files {
+            self.0.spool.remove(id);
+        }
     }
 }
 
-#[async_trait::async_trait]
-impl Commit for Store {
-    async fn commit(
-        &self,
-        _session: &Session,
-        _tx: &Transaction,
-        _outcome: &Outcome,
-    ) -> Result<Receipt, CommitError> {
-        todo!()
-    }
+fn lock(state: &Path) -> Result<File, StoreError> {
+    use rustix::fs::{FlockOperation, flock};
+    let file = File::create(state.join("lock"))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| StoreError::InUse(state.display().to_string()))?;
+    Ok(file)
+}
 
-    fn room(&self, _size: u64) -> Result<(), CommitError> {
-        todo!()
-    }
+/// The messages whose bytes are spool files.
+fn spooled(db: &Connection) -> rusqlite::Result<HashSet<Id>> {
+    db.prepare("SELECT message FROM body WHERE bytes IS NULL")?
+        .query_map([], |row| row.get(0).map(Id))?
+        .collect()
 }

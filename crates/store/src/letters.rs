@@ -1,0 +1,241 @@
+//! Addresses and their letters: who is to be written to, and the caps on it.
+
+use std::time::Duration;
+
+use posthouse_hook::{Id, LinkKey, LinkKind, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
+
+use crate::model::{Address, Item, LetterCaps, LetterDue, Letters};
+use crate::quarantine::domain_of;
+use crate::rows::{self, forward_path, unreadable};
+use crate::tally;
+
+/// Messages that a letter names at the most.
+const NAMED: usize = 10;
+/// How long an address rests after a cap kept its letter back.
+const CAPPED: Duration = Duration::from_secs(3600);
+const ADDRESS: &str = "id, address, letters, last_letter, generation";
+
+fn address_of(row: &SqlRow<'_>) -> rusqlite::Result<(Address, u32)> {
+    let letters: String = row.get(2)?;
+    let address = Address {
+        id: Id(row.get(0)?),
+        address: row.get(1)?,
+        letters: match letters.as_str() {
+            "on" => Letters::On,
+            "stopped" => Letters::Stopped,
+            "failed" => Letters::Failed,
+            other => return Err(unreadable(2, other)),
+        },
+        last_letter: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+    };
+    Ok((address, row.get(4)?))
+}
+
+/// An address and the generation of its links.
+pub(crate) fn by_id(db: &Connection, id: Id) -> rusqlite::Result<Option<(Address, u32)>> {
+    db.prepare_cached(&format!("SELECT {ADDRESS} FROM address WHERE id = ?1"))?
+        .query_row([id.0], address_of)
+        .optional()
+}
+
+/// The row of an address.
+pub(crate) fn by_name(db: &Connection, address: &str) -> rusqlite::Result<Option<Address>> {
+    db.prepare_cached(&format!("SELECT {ADDRESS} FROM address WHERE address = ?1"))?
+        .query_row([address.to_ascii_lowercase()], address_of)
+        .optional()
+        .map(|found| found.map(|(address, _)| address))
+}
+
+/// See [`crate::Store::letters_due`].
+pub(crate) fn due(
+    db: &Connection,
+    key: &LinkKey,
+    interval: Duration,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<LetterDue>> {
+    let rows = db
+        .prepare_cached(&format!(
+            "SELECT {ADDRESS} FROM address
+             WHERE waiting IS NOT NULL AND letters = 'on'
+               AND (last_letter IS NULL OR last_letter <= ?1)
+               AND (capped_at IS NULL OR capped_at <= ?2)
+             ORDER BY waiting LIMIT ?3"
+        ))?
+        .query_map(
+            params![now.before(interval).0, now.before(CAPPED).0, limit],
+            address_of,
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut due = Vec::new();
+    for (address, generation) in rows {
+        due.extend(one_due(db, key, address, generation)?);
+    }
+    Ok(due)
+}
+
+fn one_due(
+    db: &Connection,
+    key: &LinkKey,
+    address: Address,
+    generation: u32,
+) -> rusqlite::Result<Option<LetterDue>> {
+    let newest = held_for(db, address.id)?;
+    let Some(to) = some_path(db, address.id)? else {
+        return Ok(None);
+    };
+    let mint = |kind| key.mint(kind, address.id, &address.address, generation);
+    Ok(Some(LetterDue {
+        link: mint(LinkKind::Address),
+        stop_link: mint(LinkKind::Stop),
+        held: held_count(db, address.id)?,
+        to,
+        newest,
+        address,
+    }))
+}
+
+/// How the address was last written on an envelope, while something is held for it.
+fn some_path(db: &Connection, owner: Id) -> rusqlite::Result<Option<posthouse_hook::ForwardPath>> {
+    db.prepare_cached(
+        "SELECT address FROM recipient WHERE owner = ?1 AND state = 'held'
+         ORDER BY message DESC LIMIT 1",
+    )?
+    .query_row([owner.0], |row| forward_path(row, 0))
+    .optional()
+}
+
+fn held_count(db: &Connection, owner: Id) -> rusqlite::Result<usize> {
+    db.prepare_cached("SELECT count(*) FROM recipient WHERE owner = ?1 AND state = 'held'")?
+        .query_row([owner.0], |row| row.get(0))
+}
+
+fn held_for(db: &Connection, owner: Id) -> rusqlite::Result<Vec<Item>> {
+    let ids = db
+        .prepare_cached(
+            "SELECT DISTINCT message FROM recipient WHERE owner = ?1 AND state = 'held'
+             ORDER BY message DESC LIMIT ?2",
+        )?
+        .query_map(params![owner.0, NAMED], |row| row.get(0).map(Id))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    ids.into_iter()
+        .filter_map(|id| rows::item(db, id).transpose())
+        .collect()
+}
+
+/// What a letter may not do just now.
+pub(crate) enum Barred {
+    NotDue,
+    Capped(&'static str),
+}
+
+/// Checks that the letter is still due and within the caps; if so counts it and marks the address
+/// as written to. A letter that a cap keeps back is counted too.
+pub(crate) fn book(
+    db: &Connection,
+    address: &Address,
+    interval: Duration,
+    caps: &LetterCaps,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Barred>> {
+    let Some(cause) = still_due(db, address.id, interval, now)? else {
+        return Ok(Some(Barred::NotDue));
+    };
+    let counted = counted(db, Id(cause), &address.address, caps)?;
+    for (name, key, hours, cap) in &counted {
+        if tally::sum(db, key, *hours, now)? >= *cap {
+            keep_back(db, address.id, now)?;
+            return Ok(Some(Barred::Capped(name)));
+        }
+    }
+    for (_, key, _, _) in &counted {
+        tally::count(db, key, now)?;
+    }
+    mark_written(db, address.id, now)?;
+    Ok(None)
+}
+
+fn still_due(
+    db: &Connection,
+    address: Id,
+    interval: Duration,
+    now: Timestamp,
+) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached(
+        "SELECT coalesce(cause, 0) FROM address WHERE id = ?1 AND letters = 'on'
+           AND waiting IS NOT NULL AND (last_letter IS NULL OR last_letter <= ?2)",
+    )?
+    .query_row(params![address.0, now.before(interval).0], |row| row.get(0))
+    .optional()
+}
+
+type Counted = [(&'static str, String, i64, u32); 4];
+
+/// Each cap: its name, the key it counts under, its window in hours, its limit.
+fn counted(
+    db: &Connection,
+    cause: Id,
+    address: &str,
+    caps: &LetterCaps,
+) -> rusqlite::Result<Counted> {
+    let (sender, origin): (String, String) = db
+        .prepare_cached("SELECT sender, origin FROM facts WHERE message = ?1")?
+        .query_row([cause.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or_default();
+    let domain = domain_of(address);
+    Ok([
+        (
+            "per_sender_daily",
+            format!("letter by {sender}"),
+            24,
+            caps.per_sender_daily,
+        ),
+        (
+            "per_origin_daily",
+            format!("letter from {origin}"),
+            24,
+            caps.per_origin_daily,
+        ),
+        (
+            "per_domain_hourly",
+            format!("letter to {domain}"),
+            1,
+            caps.per_domain_hourly,
+        ),
+        ("total_hourly", "letter".to_owned(), 1, caps.total_hourly),
+    ])
+}
+
+fn keep_back(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()> {
+    tally::count(db, CAPPED_KEY, now)?;
+    db.prepare_cached("UPDATE address SET capped_at = ?2 WHERE id = ?1")?
+        .execute(params![address.0, now.0])?;
+    Ok(())
+}
+
+/// Letters that caps kept back are counted here.
+pub(crate) const CAPPED_KEY: &str = "letters capped";
+
+fn mark_written(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE address SET last_letter = ?2, waiting = NULL, cause = NULL, capped_at = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![address.0, now.0])?;
+    Ok(())
+}
+
+/// Begins or ends letters to an address. Says whether the row is there.
+pub(crate) fn set(db: &Connection, address: Id, letters: Letters) -> rusqlite::Result<bool> {
+    let name = match letters {
+        Letters::On => "on",
+        Letters::Stopped => "stopped",
+        Letters::Failed => "failed",
+    };
+    let changed = db
+        .prepare_cached("UPDATE address SET letters = ?2 WHERE id = ?1")?
+        .execute(params![address.0, name])?;
+    Ok(changed == 1)
+}

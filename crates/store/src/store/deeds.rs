@@ -1,0 +1,92 @@
+//! What people do with held and queued copies.
+
+use super::{Store, StoreError};
+use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
+use crate::quarantine;
+use crate::queue::{self, Change};
+use crate::state::{Event, State};
+
+impl Store {
+    /// Held → queued. With caps: all of the selection or nothing.
+    pub async fn release(
+        &self,
+        what: Selection,
+        caps: Option<ReleaseCaps>,
+        by: Actor,
+    ) -> Result<Released, StoreError> {
+        let now = self.now();
+        let released = self
+            .write(move |db| quarantine::release(db, &what, caps.as_ref(), &by, now))
+            .await?;
+        self.0.changed.notify_one();
+        Ok(released)
+    }
+
+    /// Drops held copies.
+    pub async fn discard_held(&self, what: Selection, by: Actor) -> Result<Done, StoreError> {
+        self.discard(what, &[State::Held], by).await
+    }
+
+    /// Drops copies that wait in the queue.
+    pub async fn discard_queued(&self, what: Selection, by: Actor) -> Result<Done, StoreError> {
+        self.discard(
+            what,
+            &[State::Queued, State::Deferred, State::Suspended],
+            by,
+        )
+        .await
+    }
+
+    async fn discard(
+        &self,
+        what: Selection,
+        states: &'static [State],
+        by: Actor,
+    ) -> Result<Done, StoreError> {
+        let now = self.now();
+        let (done, file) = self
+            .write(move |db| {
+                let done = quarantine::discard(db, &what, states, &by, now)?;
+                Ok((done, queue::forget_if_done(db, what.item)?))
+            })
+            .await?;
+        self.remove_files(file);
+        Ok(done)
+    }
+
+    /// Makes deferred and suspended copies due now.
+    pub async fn retry(&self, what: Selection, by: Actor) -> Result<Done, StoreError> {
+        let done = self
+            .operate(what, &[State::Deferred, State::Suspended], Event::Retry, by)
+            .await?;
+        self.0.changed.notify_one();
+        Ok(done)
+    }
+
+    /// Stops attempts until [`Store::retry`].
+    pub async fn suspend(&self, what: Selection, by: Actor) -> Result<Done, StoreError> {
+        self.operate(what, &[State::Queued, State::Deferred], Event::Suspend, by)
+            .await
+    }
+
+    async fn operate(
+        &self,
+        what: Selection,
+        states: &'static [State],
+        event: Event,
+        by: Actor,
+    ) -> Result<Done, StoreError> {
+        let now = self.now();
+        self.write(move |db| {
+            let change = Change {
+                event,
+                at: now,
+                due_at: (event == Event::Retry).then_some(now),
+                said: None,
+                detail: "",
+            };
+            queue::apply_to(db, &what, states, &change, &by)
+        })
+        .await
+    }
+}

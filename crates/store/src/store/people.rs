@@ -1,0 +1,194 @@
+//! What people see: items, links, addresses and their letters.
+
+use std::time::Duration;
+
+use posthouse_hook::{Id, LinkClaim, LinkKey, LinkKind, Timestamp};
+use rusqlite::Connection;
+
+use super::{Store, StoreError};
+use crate::audit::{self, Line};
+use crate::intake::Intake;
+use crate::letters::{self, Barred};
+use crate::model::{
+    Actor, Address, Audited, Filter, Item, LetterCaps, LetterDue, LetterSent, Letters, OwnMessage,
+    Proven,
+};
+use crate::rows;
+
+impl Store {
+    /// One message with its recipients.
+    pub async fn item(&self, id: Id) -> Result<Option<Item>, StoreError> {
+        self.0.readers.read(move |db| rows::item(db, id)).await
+    }
+
+    /// Messages that fit the filter, newest first.
+    pub async fn items(&self, filter: Filter) -> Result<Vec<Item>, StoreError> {
+        self.0
+            .readers
+            .read(move |db| rows::items(db, &filter, None))
+            .await
+    }
+
+    /// The audit lines of a message and its recipients, oldest first.
+    pub async fn audit(&self, item: Id) -> Result<Vec<Audited>, StoreError> {
+        self.0
+            .readers
+            .read(move |db| audit::of_item(db, item))
+            .await
+    }
+
+    /// What a link leads to, if it is genuine and not revoked. Unknown links create nothing.
+    pub async fn prove(&self, claim: &LinkClaim) -> Result<Option<Proven>, StoreError> {
+        let key = self.0.key.clone();
+        let claim = claim.clone();
+        self.0.readers.read(move |db| prove(db, &key, &claim)).await
+    }
+
+    /// Writes into the audit that a page was looked at.
+    pub async fn viewed(&self, subject: Id, by: Actor) -> Result<(), StoreError> {
+        let at = self.now();
+        self.write(move |db| audit::append(db, &plain_line(at, subject, "viewed", ""), &by))
+            .await
+    }
+
+    /// Ends (or, with `on`, begins again) letters to an address.
+    pub async fn set_letters(&self, address: Id, on: bool, by: Actor) -> Result<(), StoreError> {
+        let at = self.now();
+        let (letters, name) = match on {
+            true => (Letters::On, "on"),
+            false => (Letters::Stopped, "stopped"),
+        };
+        self.write(move |db| {
+            if letters::set(db, address, letters)? {
+                audit::append(db, &plain_line(at, address, "letters", name), &by)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The row of an address, if anything was ever held for it.
+    pub async fn address(&self, address: &str) -> Result<Option<Address>, StoreError> {
+        let address = address.to_owned();
+        self.0
+            .readers
+            .read(move |db| letters::by_name(db, &address))
+            .await
+    }
+
+    /// Messages of which a copy to this address is or was held, newest first. Only that copy is
+    /// among their recipients: nobody learns of the others.
+    pub async fn items_of(
+        &self,
+        address: &Address,
+        filter: Filter,
+    ) -> Result<Vec<Item>, StoreError> {
+        let (owner, address) = (address.id, address.address.clone());
+        self.0
+            .readers
+            .read(move |db| {
+                let mut items = rows::items(db, &filter, Some(owner))?;
+                for item in &mut items {
+                    item.recipients.retain(|r| r.address.key() == address);
+                }
+                Ok(items)
+            })
+            .await
+    }
+
+    /// Addresses to write to: something is held that may cause a letter and came after the last
+    /// one, letters are on, and the last letter is at least `interval` old. Oldest need first.
+    pub async fn letters_due(
+        &self,
+        interval: Duration,
+        limit: usize,
+    ) -> Result<Vec<LetterDue>, StoreError> {
+        let (key, now) = (self.0.key.clone(), self.now());
+        self.0
+            .readers
+            .read(move |db| letters::due(db, &key, interval, limit, now))
+            .await
+    }
+
+    /// Queues a letter if it is still due and within the caps, and records that it went, in one
+    /// commit.
+    pub async fn send_letter(
+        &self,
+        due: &LetterDue,
+        letter: OwnMessage,
+        interval: Duration,
+        caps: LetterCaps,
+    ) -> Result<LetterSent, StoreError> {
+        let now = self.now();
+        let address = due.address.clone();
+        let intake = Intake::of_own(letter, &self.0.ids, now);
+        let sent = self
+            .write(move |db| {
+                Ok(match letters::book(db, &address, interval, &caps, now)? {
+                    Some(Barred::NotDue) => LetterSent::NotDue,
+                    Some(Barred::Capped(cap)) => LetterSent::Capped(cap),
+                    None => {
+                        intake.insert(db)?;
+                        LetterSent::Queued(intake.id)
+                    }
+                })
+            })
+            .await?;
+        self.0.changed.notify_one();
+        Ok(sent)
+    }
+}
+
+fn prove(db: &Connection, key: &LinkKey, claim: &LinkClaim) -> rusqlite::Result<Option<Proven>> {
+    match claim.kind {
+        LinkKind::Item => prove_item(db, key, claim),
+        LinkKind::Address | LinkKind::Stop => prove_address(db, key, claim),
+        // No choice waits for a confirmation yet, so no such link was ever made.
+        LinkKind::Confirm => Ok(None),
+    }
+}
+
+fn prove_item(
+    db: &Connection,
+    key: &LinkKey,
+    claim: &LinkClaim,
+) -> rusqlite::Result<Option<Proven>> {
+    let Some(item) = rows::item(db, claim.id)? else {
+        return Ok(None);
+    };
+    let generation = db.query_row(
+        "SELECT generation FROM message WHERE id = ?1",
+        [claim.id.0],
+        |row| row.get(0),
+    )?;
+    let genuine = item.refused && key.proves(claim, &item.reverse_path.address(), generation);
+    Ok(genuine.then(|| Proven::Item(Box::new(item))))
+}
+
+fn prove_address(
+    db: &Connection,
+    key: &LinkKey,
+    claim: &LinkClaim,
+) -> rusqlite::Result<Option<Proven>> {
+    let Some((address, generation)) = letters::by_id(db, claim.id)? else {
+        return Ok(None);
+    };
+    if !key.proves(claim, &address.address, generation) {
+        return Ok(None);
+    }
+    Ok(Some(match claim.kind {
+        LinkKind::Stop => Proven::Stop(address),
+        _ => Proven::Address(address),
+    }))
+}
+
+fn plain_line<'a>(at: Timestamp, item: Id, event: &'a str, state: &'a str) -> Line<'a> {
+    Line {
+        at,
+        item,
+        subject: item,
+        event,
+        state,
+        detail: "",
+    }
+}

@@ -1,0 +1,195 @@
+//! The writer thread: gathers what waits and commits it once.
+//!
+//! Nobody hears of success before the commit is on disk. A job that fails takes the others of its
+//! group down with it; each is then run again in a transaction of its own, so jobs can run twice
+//! and change nothing but the database.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::StoreError;
+
+/// Most jobs in one commit: bounds how long the first of them waits.
+const GROUP: usize = 256;
+
+/// A handle to the writer thread. The thread ends, its jobs done, when the handle is dropped.
+pub(crate) struct Writer {
+    jobs: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One unit of work within a commit.
+trait Job: Send {
+    fn run(&mut self, db: &Connection) -> rusqlite::Result<()>;
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Task<F, T> {
+    work: F,
+    result: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Task<F, T>
+where
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.result = Some((self.work)(db)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, answer, .. } = *self;
+        let missing = || StoreError::Failing("the job left no result".to_owned());
+        let result = committed.and_then(|()| result.ok_or_else(missing));
+        // Whoever asked may have gone away; the work is done all the same.
+        let _ = answer.send(result);
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(db: Connection) -> Result<Self, StoreError> {
+        let (jobs, waiting) = channel();
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || serve(&db, &waiting))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs `work` in the next commit and gives its result once that is durable.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let task = Task {
+            work,
+            result: None,
+            answer,
+        };
+        let gone = || StoreError::Failing("the writer thread is gone".to_owned());
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(Box::new(task)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(db: &Connection, waiting: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match waiting.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        match commit(db, &mut group) {
+            Ok(()) => finish(group),
+            Err(error) if group.len() == 1 => fail(group, &error),
+            Err(_) => one_by_one(db, group),
+        }
+    }
+}
+
+fn one_by_one(db: &Connection, group: Vec<Box<dyn Job>>) {
+    for job in group {
+        let mut alone = vec![job];
+        match commit(db, &mut alone) {
+            Ok(()) => finish(alone),
+            Err(error) => fail(alone, &error),
+        }
+    }
+}
+
+fn finish(group: Vec<Box<dyn Job>>) {
+    for job in group {
+        job.finish(Ok(()));
+    }
+}
+
+fn fail(group: Vec<Box<dyn Job>>, error: &StoreError) {
+    tracing::error!(%error, "commit failed");
+    for job in group {
+        job.finish(Err(error.clone()));
+    }
+}
+
+/// One transaction around all jobs; on any error nothing of it remains.
+fn commit(db: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let result = run_all(db, group).and_then(|()| db.prepare_cached("COMMIT")?.execute([]));
+    if let Err(error) = result {
+        // Some errors have rolled back already; a second rollback does no harm.
+        let _ = db.execute_batch("ROLLBACK");
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn run_all(db: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    group.iter_mut().try_for_each(|job| job.run(db))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Connection {
+        let db = Connection::open_in_memory().expect("memory");
+        db.execute_batch("CREATE TABLE t (n INTEGER NOT NULL UNIQUE)")
+            .expect("table");
+        db
+    }
+
+    fn task(n: i64) -> (Box<dyn Job>, oneshot::Receiver<Result<usize, StoreError>>) {
+        let (answer, answered) = oneshot::channel();
+        let work = move |db: &Connection| db.execute("INSERT INTO t VALUES (?1)", [n]);
+        let task = Task {
+            work,
+            result: None,
+            answer,
+        };
+        (Box::new(task), answered)
+    }
+
+    #[test]
+    fn one_bad_job_does_not_take_the_others_down() {
+        let db = table();
+        let (jobs, waiting) = channel();
+        let mut answers = Vec::new();
+        for n in [1, 2, 1, 3] {
+            let (job, answered) = task(n);
+            jobs.send(job).map_err(|_| ()).expect("open");
+            answers.push(answered);
+        }
+        drop(jobs);
+        serve(&db, &waiting);
+        let fates: Vec<_> = answers
+            .into_iter()
+            .map(|answered| answered.blocking_recv().expect("answered").is_ok())
+            .collect();
+        assert_eq!(fates, [true, true, false, true]);
+        let sum: i64 = db
+            .query_row("SELECT sum(n) FROM t", [], |row| row.get(0))
+            .expect("sum");
+        assert_eq!(sum, 6);
+    }
+}
