@@ -1,1 +1,39 @@
-//! x
+//! The pages of the quarantine: for the sender of one held message, and for the recipient of all
+//! that is held for an address.
+//!
+//! A GET never changes anything but the audit. A link opens what it was made for and nothing else;
+//! what does not open looks the same whatever the reason. No page runs a script, sets a cookie or
+//! shows mail as HTML, and no log line, trail or metric holds a link's secret.
+//!
+//! ```text
+//! Web (server)  ->  dress (headers, log, faults)  ->  router (pages)
+//!                                                       |  sender, recipient, message, letters
+//!                                     facts of the store -> view (pure) -> template
+//! ```
+
+mod client;
+mod config;
+mod dress;
+mod fault;
+mod form;
+mod letters;
+mod message;
+mod pages;
+mod preview;
+mod recipient;
+mod rules;
+mod samples;
+mod seen;
+mod sender;
+mod server;
+mod show;
+mod templates;
+mod url;
+mod visit;
+
+pub use config::{Config, Limits};
+pub use pages::Pages;
+pub use rules::{Rules, SelfRelease};
+pub use server::Web;
+pub use templates::TemplateError;
+pub use url::{SiteUrl, SiteUrlError};

@@ -1,0 +1,55 @@
+//! The stop page: ends letters to one address, and nothing else.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use posthouse_store::{Address, Letters, Proven};
+use serde::Serialize;
+
+use crate::fault::{Answer, Fault};
+use crate::form::Posted;
+use crate::pages::Pages;
+use crate::show;
+use crate::visit::Visit;
+
+/// `GET /s/TOKEN`.
+pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answer {
+    let address = address_of(&pages, &visit).await?;
+    pages.looked(&visit, address.id).await;
+    pages.page("letters.html", &View::of(&address, address.letters))
+}
+
+/// `POST /s/TOKEN`. Works from anywhere and without a form token, because a mail program may send
+/// it (RFC 8058 §3.1): the secret in the path is the proof, and stopping letters is all it does.
+/// No redirect, for the same reason. The body is read, so that the sender hears the answer, and
+/// otherwise ignored.
+pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted: Posted) -> Answer {
+    let address = address_of(&pages, &visit).await?;
+    let set = pages.store.set_letters(address.id, false, visit.actor());
+    set.await?;
+    pages.page("letters.html", &View::of(&address, Letters::Stopped))
+}
+
+async fn address_of(pages: &Pages, visit: &Visit) -> Result<Address, Fault> {
+    match pages.prove(visit).await? {
+        Proven::Stop(address) => Ok(address),
+        Proven::Item(_) | Proven::Address(_) => Err(Fault::NotFound),
+    }
+}
+
+/// What the page shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    address: String,
+    letters: Letters,
+}
+
+impl View {
+    /// The page of an address, letters standing so.
+    pub(crate) fn of(address: &Address, letters: Letters) -> Self {
+        Self {
+            address: show::line(&address.address, 300),
+            letters,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The pages as a whole: what they share, the router, and the pages that are the same for all.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use hyper::header;
+use posthouse_hook::{Clock, Id, NetworkList, Timestamp};
+use posthouse_store::{Item, Proven, Store};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::fault::{Answer, Fault};
+use crate::preview::{self, Reading};
+use crate::rules::Rules;
+use crate::seen::Seen;
+use crate::templates::{TemplateError, Templates};
+use crate::url::SiteUrl;
+use crate::visit::Visit;
+use crate::{dress, letters, message, recipient, samples, sender};
+
+/// Everything that a handler needs.
+pub struct Pages {
+    pub(crate) store: Store,
+    pub(crate) rules: Rules,
+    pub(crate) site: Site,
+    pub(crate) trusted: NetworkList,
+    /// Within which a request is read and answered.
+    pub(crate) time_limit: Duration,
+    clock: Arc<dyn Clock>,
+    templates: Templates,
+    preview_octets: u64,
+    request_octets: usize,
+    seen: Seen,
+}
+
+/// What every template knows.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Site {
+    /// The host of the pages, as people know it.
+    pub(crate) host: String,
+    /// How people reach the operator.
+    pub(crate) contact: Option<String>,
+    #[serde(skip)]
+    pub(crate) url: SiteUrl,
+}
+
+impl Pages {
+    /// The pages over a store. `templates` is the operator's directory, in which `web/NAME` replaces
+    /// the built-in page of that name. Fails if a template is broken: every page is rendered once,
+    /// so that no visitor is the first to find out.
+    pub fn new(
+        config: &Config,
+        rules: Rules,
+        templates: Option<&Path>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TemplateError> {
+        let site = Site {
+            host: config.url.host().to_owned(),
+            contact: config.contact.clone(),
+            url: config.url.clone(),
+        };
+        let templates = Templates::load(templates)?;
+        samples::render_all(&templates, &site)?;
+        Ok(Self {
+            store,
+            rules,
+            site,
+            trusted: config.trusted_proxies.clone(),
+            time_limit: config.limits.request_timeout,
+            clock,
+            templates,
+            preview_octets: config.limits.preview_octets,
+            request_octets: config.limits.request_octets,
+            seen: Seen::default(),
+        })
+    }
+
+    /// The moment that is now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Renders one page.
+    pub(crate) fn page(&self, template: &str, view: &impl Serialize) -> Answer {
+        let page = self.templates.render(template, &self.site, view)?;
+        Ok(Html(page).into_response())
+    }
+
+    /// The page of a fault; in plain words if even that template fails.
+    pub(crate) fn fault_page(&self, fault: Fault) -> Bytes {
+        #[derive(Serialize)]
+        struct View {
+            fault: Fault,
+        }
+        let page = self
+            .templates
+            .render("fault.html", &self.site, &View { fault });
+        page.map_or_else(|_| Bytes::from_static(b"This did not work."), Bytes::from)
+    }
+
+    /// What the visitor's link leads to, if it is genuine.
+    pub(crate) async fn prove(&self, visit: &Visit) -> Result<Proven, Fault> {
+        let proven = self.store.prove(&visit.claim).await?;
+        proven.ok_or(Fault::NotFound)
+    }
+
+    /// Writes a look into the audit: the one thing that a GET may do. A failure is no reason to
+    /// keep the page back.
+    pub(crate) async fn looked(&self, visit: &Visit, subject: Id) {
+        if !visit.looks || !self.seen.is_news(subject, self.now()) {
+            return;
+        }
+        if let Err(error) = self.store.viewed(subject, visit.actor()).await {
+            tracing::warn!(%error, %subject, "a look at a page is not in the audit");
+        }
+    }
+
+    /// The form token of the visitor's link.
+    pub(crate) fn form_token(&self, visit: &Visit) -> String {
+        self.store.link_key().form_token(&visit.claim)
+    }
+
+    /// A message as text, while its bytes are kept.
+    pub(crate) async fn reading(&self, item: &Item) -> Result<Option<Reading>, Fault> {
+        let Some(content) = self.store.content(item.id).await? else {
+            return Ok(None);
+        };
+        let head = content.head(self.preview_octets).await?;
+        Ok(Some(preview::read(&head, content.len())))
+    }
+
+    /// Every page behind its path, dressed.
+    pub(crate) fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/", get(home))
+            .route("/robots.txt", get("User-agent: *\nDisallow: /\n"))
+            .route("/style.css", get(style))
+            .route("/icon.svg", get(icon))
+            .route("/i/{token}", get(sender::show).post(sender::act))
+            .route("/a/{token}", get(recipient::show).post(recipient::act))
+            .route(
+                "/a/{token}/m/{id}",
+                get(message::show).post(message::discard),
+            )
+            .route("/a/{token}/m/{id}/message.eml", get(message::download))
+            .route("/s/{token}", get(letters::show).post(letters::stop))
+            .fallback(|| async { Fault::NotFound })
+            .method_not_allowed_fallback(|| async { Fault::Method })
+            .layer(DefaultBodyLimit::max(self.request_octets))
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::clone(&self),
+                dress::dress,
+            ))
+            .with_state(self)
+    }
+}
+
+/// Sends the browser on with a GET, so that a reload does not post again.
+pub(crate) fn see_other(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+async fn home(State(pages): State<Arc<Pages>>) -> Answer {
+    pages.page("home.html", &serde_json::json!({}))
+}
+
+async fn style(State(pages): State<Arc<Pages>>) -> Response {
+    let style = pages.templates.file("style.css");
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], style).into_response()
+}
+
+async fn icon(State(pages): State<Arc<Pages>>) -> Response {
+    let icon = pages.templates.file("icon.svg");
+    ([(header::CONTENT_TYPE, "image/svg+xml")], icon).into_response()
+}
