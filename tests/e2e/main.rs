@@ -1,3 +1,4 @@
 //! The end-to-end tests: one binary, one file a scenario, real servers as peers.
 
 mod peers;
+mod scanners;

@@ -40,7 +40,11 @@ impl Posthouse {
 
     /// A crash: SIGKILL, then the same configuration and state again.
     pub fn crash(self, config: &str) -> Self {
-        let Self { proc, addr, dir } = self;
+        let Self {
+            mut proc,
+            addr,
+            dir,
+        } = self;
         proc.kill();
         Self::start(dir, config, addr)
     }

@@ -89,7 +89,7 @@ impl Proc {
     }
 
     /// Ends the process and its group at once, as a crash would.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.end(Signal::KILL);
     }
 

@@ -63,9 +63,9 @@ impl Spamd {
 }
 
 impl Drop for Spamd {
-    /// A frozen process cannot end in peace.
+    /// It has nothing to save, and a frozen process cannot end in peace.
     fn drop(&mut self) {
-        self.thaw();
+        self.proc.kill();
     }
 }
 

@@ -11,6 +11,8 @@ mod registry;
 mod relay_clients;
 mod relay_domains;
 mod rspamd;
+mod scan;
+mod scan_server;
 mod spamassassin;
 mod surroundings;
 

@@ -1,14 +1,173 @@
+//! `rspamd`: asks rspamd for a score, over HTTP, with the envelope in the request's header fields.
+//!
+//! It measures and passes. Whatever rspamd does (refuses, hangs, ends, talks nonsense, skips the
+//! message), the message is then one that was not scanned.
+
 use std::sync::Arc;
+use std::time::Duration;
 
-use posthouse_hook::Plugin;
+use async_trait::async_trait;
+use posthouse_hook::plugin::{Answer, Nature};
+use posthouse_hook::{
+    HookPoint, Plugin, Resolver, Scan, Scanned, Session, Span, Transaction, Verdict,
+};
+use serde::Deserialize;
 
-use crate::options::{BuildError, Options};
+use crate::options::{BadValue, BuildError, Options};
+use crate::scan;
+use crate::scan_server::Address;
 use crate::surroundings::Surroundings;
 
+mod http;
+mod reply;
+mod request;
+
+use reply::{Reply, SpamFrom};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Where rspamd's normal worker listens.
+    address: Address,
+    /// Larger messages are not scanned, in octets.
+    #[serde(default = "default_max_size")]
+    max_size: u64,
+    /// How long rspamd may take from the connection to the end of its reply.
+    #[serde(default = "default_scan_timeout")]
+    scan_timeout: Span,
+    /// How long the connection may take.
+    #[serde(default = "default_connect_timeout")]
+    connect_timeout: Span,
+    /// From which action or score on a message is spam.
+    #[serde(default)]
+    spam_from: SpamFrom,
+    /// The worker's password, or `file:` and the absolute path of a file with it.
+    password: Option<String>,
+}
+
+/// What rspamd itself takes at the most by default.
+fn default_max_size() -> u64 {
+    50 * 1024 * 1024
+}
+
+fn default_scan_timeout() -> Span {
+    Span(Duration::from_secs(20))
+}
+
+fn default_connect_timeout() -> Span {
+    Span(Duration::from_secs(3))
+}
+
+struct Rspamd {
+    name: String,
+    config: Config,
+    resolver: Arc<dyn Resolver>,
+}
+
 pub(crate) fn build(
-    _name: &str,
-    _options: Options<'_>,
-    _parts: &mut dyn Surroundings,
+    name: &str,
+    options: Options<'_>,
+    parts: &mut dyn Surroundings,
 ) -> Result<Arc<dyn Plugin>, BuildError> {
-    unimplemented!()
+    let mut config: Config = options.read()?;
+    config.password = config.password.as_deref().map(password).transpose()?;
+    Ok(Arc::new(Rspamd {
+        name: name.to_owned(),
+        config,
+        resolver: Arc::clone(&parts.common().resolver),
+    }))
+}
+
+/// The password itself. It goes into a header field of the request and nowhere else.
+fn password(written: &str) -> Result<String, BuildError> {
+    let Some(path) = written.strip_prefix("file:") else {
+        return check_password("the password in the configuration", written);
+    };
+    let bad = |problem: String| {
+        let way_out = "write file: and the absolute path of a file that holds the password";
+        BuildError::from(BadValue::new("password", written, problem, way_out))
+    };
+    if !path.starts_with('/') {
+        return Err(bad("not an absolute path".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    check_password(written, text.trim_end())
+}
+
+/// `shown` stands in the error instead of the password.
+fn check_password(shown: &str, password: &str) -> Result<String, BuildError> {
+    if !password.is_empty() && password.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Ok(password.to_owned());
+    }
+    let problem = "no password that fits into a header field";
+    Err(BadValue::new("password", shown, problem, "use printable ASCII").into())
+}
+
+#[async_trait]
+impl Plugin for Rspamd {
+    fn points(&self) -> &[HookPoint] {
+        &[HookPoint::Data]
+    }
+
+    fn nature(&self) -> Nature {
+        Nature::Measures
+    }
+
+    async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Answer {
+        let scan = match self.ask(session, tx).await {
+            Ok((reply, found)) => self.scan(reply, found),
+            Err(why) => scan::unscanned(&self.name, why),
+        };
+        scan::leave(session, tx, scan);
+        Ok(Verdict::Pass)
+    }
+}
+
+impl Rspamd {
+    async fn ask(&self, session: &Session, tx: &Transaction) -> Result<(Reply, Scanned), String> {
+        scan::too_big(&tx.message.content, self.config.max_size)?;
+        let Span(limit) = self.config.scan_timeout;
+        let reply = tokio::time::timeout(limit, self.exchange(session, tx))
+            .await
+            .map_err(|_| format!("no answer from {} within {limit:?}", self.config.address))??;
+        let found = self.config.spam_from.judge(&reply)?;
+        Ok((reply, found))
+    }
+
+    async fn exchange(&self, session: &Session, tx: &Transaction) -> Result<Reply, String> {
+        let Span(limit) = self.config.connect_timeout;
+        let stream = self.config.address.connect(limit).await?;
+        let hostname = request::hostname(&*self.resolver, session.client_ip()).await;
+        let password = self.config.password.as_deref();
+        let request = request::check(session, tx, hostname.as_ref(), password);
+        let body = http::exchange(stream, request).await?;
+        Reply::parse(&body)
+    }
+
+    fn scan(&self, reply: Reply, found: Scanned) -> Scan {
+        Scan {
+            scanner: self.name.clone(),
+            found,
+            score: Some(reply.score),
+            limit: self.config.spam_from.limit(&reply),
+            tests: reply.tests(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let error = password("hunter\n2").expect_err("a line end").to_string();
+        assert!(!error.contains("hunter"), "{error}");
+        let error = password("file:secret").expect_err("relative").to_string();
+        assert!(error.contains("absolute"), "{error}");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "hunter 2\n").expect("a file");
+        let written = format!("file:{}", file.path().display());
+        assert_eq!(password(&written).expect("valid"), "hunter 2");
+    }
 }
