@@ -1,1 +1,37 @@
-//! x
+//! The relay: takes what the store has queued to the next hop, and writes our own mail.
+//!
+//! The [`Relay`] runs the queue: a route for each recipient, MX or a fixed next hop, a transaction
+//! through lettre's low-level connection over a stream of our own, a state for every answer, a DSN
+//! for what failed. [`Letters`] tell recipients what is held for them. Every octet of a message
+//! leaves as it came, below one Received field. Nothing here decides what is held, and only the
+//! store writes a state.
+
+mod answer;
+mod attempt;
+mod body;
+pub mod config;
+mod connect;
+mod dates;
+mod dsn;
+mod hand;
+mod letters;
+mod mx;
+mod own;
+mod pool;
+mod relay;
+mod replies;
+pub mod route;
+mod runner;
+mod schedule;
+mod settle;
+mod stream;
+mod stuffing;
+mod templates;
+mod tls;
+mod transaction;
+
+pub use config::{LettersConfig, RelayConfig};
+pub use letters::{HeldLine, LetterFacts, Letters};
+pub use relay::{Relay, RelayError, Surroundings};
+pub use templates::TemplateError;
+pub use tls::TlsError;

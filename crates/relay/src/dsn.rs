@@ -1,0 +1,206 @@
+//! Delivery status notifications (RFC 3464): what failed, for people and for programs, and the
+//! header section of the message that it is about. Never for a null reverse-path, never where the
+//! matrix forbids it.
+
+use std::sync::Arc;
+
+use lettre::message::header::ContentType;
+use lettre::message::{MultiPart, SinglePart};
+use posthouse_hook::{Domain, ForwardPath, IdMaker, ReversePath, Timestamp};
+use posthouse_store::{Claimed, Kind, OwnMessage};
+use serde::Serialize;
+
+use crate::answer::{Answer, Speaker};
+use crate::dates;
+use crate::own::{Auto, Sheet};
+use crate::templates::{DSN, Templates};
+
+/// Octets of the original's header section that are quoted.
+const MAX_QUOTED: u64 = 16 * 1024;
+const SUBJECT: &str = "Undelivered mail returned to sender";
+
+/// One copy that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) to: ForwardPath,
+    pub(crate) answer: Answer,
+}
+
+/// Writes DSNs.
+pub(crate) struct Dsns {
+    pub(crate) ours: Domain,
+    pub(crate) ids: Arc<IdMaker>,
+    pub(crate) templates: Arc<Templates>,
+}
+
+/// What the template is told.
+#[derive(Serialize)]
+struct Facts {
+    hostname: String,
+    sender: String,
+    arrived: String,
+    failures: Vec<FailureFacts>,
+}
+
+#[derive(Serialize)]
+struct FailureFacts {
+    address: String,
+    next_hop: String,
+    said: String,
+    /// Whether these are the next hop's words.
+    remote: bool,
+}
+
+impl Dsns {
+    /// The DSN about these copies, if one may be sent.
+    pub(crate) async fn write(
+        &self,
+        claimed: &Claimed,
+        failures: &[Failure],
+        now: Timestamp,
+    ) -> Option<OwnMessage> {
+        let ReversePath::Mailbox(sender) = &claimed.reverse_path else {
+            return None;
+        };
+        if !claimed.dsn_allowed {
+            return None;
+        }
+        let head = claimed.content.head(MAX_QUOTED).await;
+        let head = head.inspect_err(|error| tracing::warn!(%error, "a DSN quotes nothing"));
+        let quoted = header_section(&head.unwrap_or_default());
+        let to = ForwardPath::Mailbox(sender.clone());
+        let report = self.report(claimed, failures, &quoted, now);
+        let sheet = Sheet {
+            from: format!("Mail Delivery System <MAILER-DAEMON@{}>", self.ours),
+            to: &to,
+            subject: SUBJECT,
+            date: now,
+            id: self.ids.next(now),
+            auto: Auto::Replied,
+            ours: &self.ours,
+        };
+        Some(OwnMessage {
+            kind: Kind::Dsn,
+            bytes: sheet.over(&report),
+            to,
+        })
+    }
+
+    /// RFC 6522: the three parts.
+    fn report(
+        &self,
+        claimed: &Claimed,
+        failures: &[Failure],
+        quoted: &str,
+        now: Timestamp,
+    ) -> Vec<u8> {
+        let boundary = boundary_for(claimed, quoted);
+        let kind =
+            format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\"");
+        MultiPart::builder()
+            .header(content_type(&kind))
+            .singlepart(SinglePart::plain(self.words(claimed, failures)))
+            .singlepart(part(
+                "message/delivery-status",
+                self.status(claimed, failures, now),
+            ))
+            .singlepart(part("text/rfc822-headers", quoted.to_owned()))
+            .formatted()
+    }
+
+    /// The part for people.
+    fn words(&self, claimed: &Claimed, failures: &[Failure]) -> String {
+        let facts = Facts {
+            hostname: self.ours.to_string(),
+            sender: claimed.reverse_path.address(),
+            arrived: dates::rfc5322(claimed.since),
+            failures: failures.iter().map(FailureFacts::of).collect(),
+        };
+        self.templates.render(DSN, &facts).unwrap_or_else(|error| {
+            tracing::error!(%error, "a DSN goes out without its text");
+            "A message could not be delivered; the next part tells more.\r\n".to_owned()
+        })
+    }
+
+    /// RFC 3464 §2: fields about the message, then about each recipient, in printable ASCII.
+    fn status(&self, claimed: &Claimed, failures: &[Failure], now: Timestamp) -> String {
+        let arrived = dates::rfc5322(claimed.since);
+        let mut text = format!(
+            "Reporting-MTA: dns; {}\r\nArrival-Date: {arrived}\r\n",
+            self.ours
+        );
+        for failure in failures {
+            text.push_str("\r\n");
+            text.push_str(&failure.fields(now));
+        }
+        text
+    }
+}
+
+impl Failure {
+    fn fields(&self, now: Timestamp) -> String {
+        let Answer {
+            status,
+            said,
+            next_hop,
+            speaker,
+            ..
+        } = &self.answer;
+        let to = self.to.address();
+        let mut text =
+            format!("Final-Recipient: rfc822; {to}\r\nAction: failed\r\nStatus: {status}\r\n");
+        match speaker {
+            Speaker::NextHop => {
+                let host = next_hop.split(['[', ':']).next().unwrap_or(next_hop);
+                text.push_str(&format!(
+                    "Remote-MTA: dns; {host}\r\nDiagnostic-Code: smtp; {said}\r\n"
+                ));
+            }
+            Speaker::Relay => text.push_str(&format!("Diagnostic-Code: x-posthouse; {said}\r\n")),
+        }
+        text.push_str(&format!("Last-Attempt-Date: {}\r\n", dates::rfc5322(now)));
+        text
+    }
+}
+
+impl FailureFacts {
+    fn of(failure: &Failure) -> Self {
+        Self {
+            address: failure.to.address(),
+            next_hop: failure.answer.next_hop.clone(),
+            said: failure.answer.said.clone(),
+            remote: failure.answer.speaker == Speaker::NextHop,
+        }
+    }
+}
+
+/// The header section up to the empty line, as text without control characters, whole lines only.
+fn header_section(head: &[u8]) -> String {
+    let end = memchr::memmem::find(head, b"\r\n\r\n").map(|at| at + 2);
+    let end = end.or_else(|| memchr::memrchr(b'\n', head).map(|at| at + 1));
+    let text = String::from_utf8_lossy(&head[..end.unwrap_or(0)]).into_owned();
+    text.chars()
+        .map(|c| match c {
+            '\r' | '\n' | '\t' => c,
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
+}
+
+/// A boundary that stands nowhere in what is quoted.
+fn boundary_for(claimed: &Claimed, quoted: &str) -> String {
+    let mut boundary = format!("posthouse-{}", claimed.id);
+    while quoted.contains(&boundary) {
+        boundary.push('x');
+    }
+    boundary
+}
+
+fn part(kind: &str, text: String) -> SinglePart {
+    SinglePart::builder().header(content_type(kind)).body(text)
+}
+
+fn content_type(text: &str) -> ContentType {
+    ContentType::parse(text).expect("a media type of ours is well-formed")
+}

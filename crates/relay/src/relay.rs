@@ -1,0 +1,204 @@
+//! The relay as the program sees it: built from the configuration and the ports, run until stop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use posthouse_hook::{Clock, Domain, ForwardPath, Resolver};
+use posthouse_store::{AttemptResult, Attempted, Kind, Store};
+use tokio::sync::{mpsc, watch};
+
+use crate::attempt::Attempts;
+use crate::config::{LettersConfig, RelayConfig};
+use crate::connect::Opener;
+use crate::dsn::Dsns;
+use crate::hand::Hand;
+use crate::letters::Letters;
+use crate::pool::{Limits, Pool, Report};
+use crate::route::Target;
+use crate::runner::Runner;
+use crate::schedule::Schedule;
+use crate::settle::Settler;
+use crate::templates::{TemplateError, Templates};
+use crate::tls::{Connectors, TlsError};
+
+/// How long the store may take to record the last results at shutdown.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What the relay needs of others.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Our own host name.
+    pub hostname: Domain,
+    /// Ledger and spool.
+    pub store: Store,
+    /// DNS.
+    pub resolver: Arc<dyn Resolver>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why the relay cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// A template is broken.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The queue runner and the writer of letters.
+pub struct Relay {
+    config: RelayConfig,
+    around: Surroundings,
+    templates: Arc<Templates>,
+    tls: Connectors,
+    letters: Letters,
+}
+
+impl Relay {
+    /// Reads the templates and trusted certificates; opens no connection.
+    ///
+    /// `templates` is a directory whose `letter.txt` and `dsn.txt` replace the built-in texts.
+    pub fn new(
+        config: RelayConfig,
+        letters: LettersConfig,
+        around: Surroundings,
+        templates: Option<&Path>,
+    ) -> Result<Self, RelayError> {
+        let tls = Connectors::new(config.ca_file.as_deref())?;
+        let templates = Arc::new(Templates::load(templates)?);
+        let letters = Letters {
+            config: letters,
+            ours: around.hostname.clone(),
+            templates: Arc::clone(&templates),
+            clock: Arc::clone(&around.clock),
+            store: around.store.clone(),
+        };
+        letters.check()?;
+        Ok(Self {
+            config,
+            around,
+            templates,
+            tls,
+            letters,
+        })
+    }
+
+    /// The writer of letters: for `explain`, and for tests that do not wait a minute.
+    pub fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// Where a recipient's copy would go; none if no route matches. Asks no DNS.
+    pub fn route_for(&self, to: &ForwardPath, kind: Kind) -> Option<Target> {
+        self.config.route.target(to, kind, &self.around.hostname)
+    }
+
+    /// Runs until `stop` is true; then lets running transactions end within `shutdown_grace` and
+    /// gives back everything else. Needs no particular kind of runtime.
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let hand = Arc::new(Hand::default());
+        let (reports, reported) = mpsc::unbounded_channel();
+        let settling = tokio::spawn(self.settler(&hand, &stop).run(reported));
+        let runner = self.runner(&hand, reports, &stop);
+        let fresh = self.around.store.take_fresh();
+        tokio::join!(
+            runner.run(fresh, stop.clone()),
+            self.letters.run(stop.clone())
+        );
+        runner.pool.finish(self.config.shutdown_grace.0).await;
+        drop(runner);
+        if tokio::time::timeout(LAST_WORDS, settling).await.is_err() {
+            tracing::error!("the last attempts were not recorded: they will be repeated");
+        }
+        self.give_back(&hand).await;
+    }
+
+    fn settler(&self, hand: &Arc<Hand>, stop: &watch::Receiver<bool>) -> Settler {
+        Settler {
+            store: self.around.store.clone(),
+            clock: Arc::clone(&self.around.clock),
+            schedule: Schedule {
+                retry: self.config.retry.clone(),
+                expire: self.config.expire.0,
+            },
+            dsns: Dsns {
+                ours: self.around.hostname.clone(),
+                ids: self.around.store.ids(),
+                templates: Arc::clone(&self.templates),
+            },
+            hand: Arc::clone(hand),
+            stop: stop.clone(),
+        }
+    }
+
+    fn runner(
+        &self,
+        hand: &Arc<Hand>,
+        reports: mpsc::UnboundedSender<Report>,
+        stop: &watch::Receiver<bool>,
+    ) -> Runner {
+        let clock = Arc::clone(&self.around.clock);
+        let limits = Limits {
+            connections: self.config.connections.get(),
+            per_lane: self.config.connections_per_next_hop.get(),
+            idle: self.config.idle.0,
+            rest: self.config.rest.0,
+        };
+        let pool = Pool::new(
+            self.attempts(),
+            limits,
+            clock,
+            reports.clone(),
+            stop.clone(),
+        );
+        Runner {
+            store: self.around.store.clone(),
+            clock: Arc::clone(&self.around.clock),
+            routes: self.config.route.clone(),
+            ours: self.around.hostname.clone(),
+            pool,
+            hand: Arc::clone(hand),
+            reports,
+        }
+    }
+
+    fn attempts(&self) -> Attempts {
+        let ours = self.around.hostname.clone();
+        let helo = self.config.helo.as_ref().unwrap_or(&ours).to_string();
+        Attempts {
+            opener: Opener {
+                helo,
+                ours,
+                timeouts: self.config.timeout.clone(),
+                tls: self.tls.clone(),
+            },
+            resolver: Arc::clone(&self.around.resolver),
+            mx_port: self.config.mx_port.get(),
+            messages_per_connection: self.config.messages_per_connection.get(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// What was never settled goes back to the queue.
+    async fn give_back(&self, hand: &Hand) {
+        let back = |recipient| Attempted {
+            recipient,
+            result: AttemptResult::GivenBack,
+            said: "shutdown".to_owned(),
+            next_hop: String::new(),
+        };
+        let rest: Vec<_> = hand.rest().into_iter().map(back).collect();
+        if rest.is_empty() {
+            return;
+        }
+        tracing::info!(copies = rest.len(), "given back at shutdown");
+        if let Err(error) = self.around.store.settle(rest, Vec::new()).await {
+            tracing::error!(%error, "copies keep their lease until the next start");
+        }
+    }
+}
