@@ -135,7 +135,7 @@ impl Reply {
 
     /// 250 to the end of DATA: the message is durable.
     pub fn queued(id: impl fmt::Display) -> Self {
-        Self::positive(250, 2, 6, format!("Queued as {id}"))
+        Self::positive(250, 6, 0, format!("Queued as {id}"))
     }
 
     /// 221 to QUIT.
