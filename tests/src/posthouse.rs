@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::proc::Proc;
-use crate::{dir, smtp};
+use crate::{dir, ports, smtp};
 
 /// How long the server may take to listen, on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -62,6 +62,87 @@ pub fn spawn(dir: &Path, config: &str, addr: SocketAddr, mut command: Command) -
     let proc = Proc::spawn("posthouse", &mut command, &dir.join("posthouse.log"));
     proc.wait_until("ready", START, || smtp::greets(addr));
     proc
+}
+
+/// The whole outbound chain as small as it can be: clients on loopback may relay, what the `gtube`
+/// scanner calls spam meets the quarantine, and everything else goes to one next hop.
+pub struct Outbound {
+    /// Where clients connect.
+    pub smtp: SocketAddr,
+    /// Where the pages are.
+    pub web: SocketAddr,
+    /// Where mail goes.
+    pub next_hop: SocketAddr,
+    /// Who answers for SPF and MX.
+    pub dns: SocketAddr,
+    /// Sections and keys of sections that a test adds.
+    pub more: String,
+}
+
+impl Outbound {
+    /// On free ports.
+    pub fn new(next_hop: SocketAddr, dns: SocketAddr) -> Self {
+        Self {
+            smtp: ports::free_addr(),
+            web: ports::free_addr(),
+            next_hop,
+            dns,
+            more: String::new(),
+        }
+    }
+
+    /// The configuration. Mail from `ours.test` is vouched for; `filtered.test` is filtered.
+    pub fn toml(&self) -> String {
+        let Self {
+            smtp,
+            web,
+            next_hop,
+            dns,
+            more,
+        } = self;
+        format!(
+            r#"
+hostname     = "out.test"
+state        = "state"
+our_domains  = ["ours.test"]
+our_networks = ["127.0.0.0/8"]
+
+[[listener]]
+address = ["{smtp}"]
+chain   = "outbound"
+
+[[chain.outbound]]
+plugin   = "relay_clients"
+networks = ["127.0.0.0/8"]
+
+[[chain.outbound]]
+plugin           = "quarantine"
+scan             = "spam"
+filtered_domains = ["filtered.test"]
+
+[[chain.spam]]
+plugin = "gtube"
+
+[letters]
+from = "quarantine@ours.test"
+
+[limits]
+sessions_per_client = 1000
+
+[relay]
+route = [{{ domain = "*", next_hop = "smtp://{next_hop}" }}]
+
+[web]
+address = "{web}"
+url     = "http://{web}"
+
+[dns]
+servers = ["{dns}"]
+
+{more}
+"#
+        )
+    }
 }
 
 /// A directory for a configuration and the state that it names.

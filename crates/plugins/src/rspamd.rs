@@ -51,7 +51,7 @@ fn default_max_size() -> u64 {
 }
 
 fn default_scan_timeout() -> Span {
-    Span(Duration::from_secs(20))
+    Span(Duration::from_secs(10))
 }
 
 fn default_connect_timeout() -> Span {

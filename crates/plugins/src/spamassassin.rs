@@ -44,7 +44,7 @@ fn default_max_size() -> u64 {
 }
 
 fn default_scan_timeout() -> Span {
-    Span(Duration::from_secs(25))
+    Span(Duration::from_secs(15))
 }
 
 fn default_connect_timeout() -> Span {
