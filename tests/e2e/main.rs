@@ -1,4 +1,5 @@
 //! The end-to-end tests: one binary, one file a scenario, real servers as peers.
 
 mod peers;
+mod rfc7208;
 mod scanners;

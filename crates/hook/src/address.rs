@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest domain in octets (RFC 5321 §4.5.3.1.2).
 const MAX_DOMAIN: usize = 255;
+/// Longest name in octets that DNS can be asked for, without its final dot (RFC 1035 §2.3.4).
+const MAX_QUERY: usize = 253;
 /// Longest local-part in octets (RFC 5321 §4.5.3.1.1).
 const MAX_LOCAL: usize = 64;
 /// Longest path in octets, brackets included (RFC 5321 §4.5.3.1.3).
@@ -51,6 +53,15 @@ impl Domain {
         } else {
             Err(AddressError::Syntax)
         }
+    }
+
+    /// A name to be asked of DNS and nothing else: labels of any printable ASCII, as SPF's macros
+    /// make them (RFC 7208 §7). None if DNS could not be asked for it (RFC 1035 §2.3.4).
+    pub fn for_query(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let label = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(is_printable);
+        (text.len() <= MAX_QUERY && text.split('.').all(label))
+            .then(|| Self(text.to_ascii_lowercase().into()))
     }
 
     /// The name, lower-case.
@@ -241,6 +252,10 @@ fn end_of_quoted(text: &str) -> Option<usize> {
 fn is_dot_string(text: &str) -> bool {
     text.split('.')
         .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+}
+
+fn is_printable(b: u8) -> bool {
+    (b' '..=b'~').contains(&b)
 }
 
 fn is_atext(b: u8) -> bool {
@@ -484,6 +499,17 @@ mod tests {
         assert_eq!(ForwardPath::parse("<>"), Err(AddressError::Syntax));
         let long = format!("<{}@b.example>", "a".repeat(65));
         assert_eq!(ForwardPath::parse(&long), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn names_for_dns_may_look_odd() {
+        let name = |text| Domain::for_query(text).map(|d| d.to_string());
+        assert_eq!(name("A+b =%26._spf.X."), Some("a+b =%26._spf.x".to_owned()));
+        for bad in ["", ".", "a..b", "a\tb.c", "\u{e9}.example"] {
+            assert_eq!(name(bad), None, "{bad}");
+        }
+        assert_eq!(name(&"a".repeat(64)), None);
+        assert_eq!(name(&"a.".repeat(128)), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod gtube;
 mod options;
+mod quarantine;
 mod registry;
 mod relay_clients;
 mod relay_domains;
@@ -14,7 +15,10 @@ mod rspamd;
 mod scan;
 mod scan_server;
 mod spamassassin;
+pub mod spf;
 mod surroundings;
+#[cfg(test)]
+mod testing;
 
 pub use options::{BadValue, BuildError, ListSpec, Options};
 pub use registry::{Build, Entry, PLUGINS, build, names};

@@ -8,7 +8,7 @@ use posthouse_hook::Plugin;
 
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
-use crate::{gtube, relay_clients, relay_domains, rspamd, spamassassin};
+use crate::{gtube, quarantine, relay_clients, relay_domains, rspamd, spamassassin};
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
 /// which trails, logs and scans know it.
@@ -45,6 +45,11 @@ pub const PLUGINS: &[Entry] = &[
         "relay_domains",
         "takes recipients in listed domains from any client",
         relay_domains::build,
+    ),
+    entry(
+        "quarantine",
+        "holds spam by the decision matrix",
+        quarantine::build,
     ),
     entry("gtube", "finds the GTUBE test string", gtube::build),
     entry(

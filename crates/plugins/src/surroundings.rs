@@ -25,8 +25,6 @@ pub struct Common {
     pub clock: Arc<dyn Clock>,
     /// The ledger; none when nothing is kept (`check`, `explain` without a state directory).
     pub store: Option<Store>,
-    /// The `[web] url`, with which every link begins, without a final slash.
-    pub link_base: String,
     /// The length of every link in octets ([`posthouse_hook::LinkKey::link_len`]).
     pub link_len: usize,
     /// Where an operator's own templates are; those that are missing there are built in.
@@ -82,6 +80,27 @@ pub(crate) fn networks(
     spec: &ListSpec,
 ) -> Result<Live<NetworkList>, BuildError> {
     parts.networks(spec).map_err(|e| bad_list(key, spec, &e))
+}
+
+/// The list of addresses that the option `key` names.
+pub(crate) fn addresses(
+    parts: &mut dyn Surroundings,
+    key: &str,
+    spec: &ListSpec,
+) -> Result<Live<AddressList>, BuildError> {
+    parts.addresses(spec).map_err(|e| bad_list(key, spec, &e))
+}
+
+/// The chain that the option `key` names.
+pub(crate) fn chain(
+    parts: &mut dyn Surroundings,
+    key: &str,
+    name: &str,
+) -> Result<Arc<Chain>, BuildError> {
+    parts.chain(name).map_err(|error| match error {
+        AsideError::Name { problem, way_out } => BadValue::new(key, name, problem, way_out).into(),
+        AsideError::Inside(error) => BuildError::Aside(error),
+    })
 }
 
 fn bad_list(key: &str, spec: &ListSpec, problem: &str) -> BuildError {

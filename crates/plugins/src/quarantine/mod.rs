@@ -1,0 +1,162 @@
+//! `quarantine`: holds spam on its way out by the decision matrix (docs/quarantine.md).
+//!
+//! Facts are gathered first, the decision is a pure function of them, the deeds come last. The
+//! scan runs aside and only measures; the commit, the letter and the DSN are others' work.
+
+mod answer;
+mod config;
+mod decide;
+mod deeds;
+mod dsn;
+mod facts;
+mod identity;
+mod matrix;
+mod origin;
+mod received;
+mod rows;
+mod srs;
+mod vouch;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthouse_hook::facts::Scans;
+use posthouse_hook::plugin::{Answer as Said, Nature, PluginError};
+use posthouse_hook::{
+    Chain, HookPoint, Plugin, Refusal, ReversePath, Session, Transaction, Verdict,
+};
+
+use self::answer::{Answer, answer};
+use self::config::{Config, ScanWhen, Settings, Unscanned};
+use self::decide::decide;
+use self::facts::Facts;
+use crate::options::{BuildError, Options};
+use crate::surroundings::{Common, Surroundings};
+
+struct Quarantine {
+    common: Common,
+    settings: Settings,
+}
+
+/// Why a message is scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// Some cell of the matrix could act on it.
+    Matters,
+    /// The options ask for it: all, one in N, or a listed sender.
+    Asked,
+}
+
+pub(crate) fn build(
+    _name: &str,
+    options: Options<'_>,
+    parts: &mut dyn Surroundings,
+) -> Result<Arc<dyn Plugin>, BuildError> {
+    let config: Config = options.read()?;
+    let settings = config.load(parts)?;
+    let common = parts.common().clone();
+    Ok(Arc::new(Quarantine { common, settings }))
+}
+
+#[async_trait]
+impl Plugin for Quarantine {
+    fn points(&self) -> &[HookPoint] {
+        &[HookPoint::Data]
+    }
+
+    fn nature(&self) -> Nature {
+        Nature::Disposes
+    }
+
+    fn asides(&self) -> Vec<Arc<Chain>> {
+        vec![Arc::clone(&self.settings.scan)]
+    }
+
+    async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Said {
+        let facts = Facts::gather(self, session, tx).await?;
+        facts.remark(session, tx);
+        let Some(reason) = self.reason(&facts) else {
+            session.remark("not scanned: no cell could act");
+            facts.note(tx, Scans::default(), false);
+            return Ok(Verdict::Pass);
+        };
+        if reason == Reason::Matters && self.quotes_our_link(session, tx).await? {
+            facts.note(tx, Scans::default(), false);
+            return Ok(Verdict::Pass);
+        }
+        let scans = match self.scan(session, tx).await {
+            Ok(scans) => scans,
+            Err(refusal) => return Ok(Verdict::Refuse(refusal)),
+        };
+        let answer = answer(&scans, self.settings.spam_when);
+        facts.note(tx, scans, answer == Answer::Spam);
+        let unscanned = self.unscanned(reason);
+        let decision = decide(&answer, unscanned, facts.known_rows(), facts.column);
+        Ok(self.carry_out(session, tx, &facts, decision, &answer))
+    }
+}
+
+impl Quarantine {
+    /// Whether to scan, and why.
+    fn reason(&self, facts: &Facts) -> Option<Reason> {
+        let settings = &self.settings;
+        if facts.scan_matters(settings.scan_vouched) {
+            return Some(Reason::Matters);
+        }
+        let asked = settings.scan_when == ScanWhen::All
+            || settings.scan_senders.load().contains(&facts.sender)
+            || settings
+                .scan_one_in
+                .is_some_and(|n| facts.number() % n == 0);
+        asked.then_some(Reason::Asked)
+    }
+
+    /// What a missing answer means. A scan that only the options asked for changes nothing by
+    /// failing.
+    fn unscanned(&self, reason: Reason) -> Unscanned {
+        match reason {
+            Reason::Matters => self.settings.unscanned,
+            Reason::Asked => Unscanned::Pass,
+        }
+    }
+
+    /// The DSN rule: whether the message passes unscanned for a live link of ours that it quotes.
+    async fn quotes_our_link(
+        &self,
+        session: &mut Session,
+        tx: &Transaction,
+    ) -> Result<bool, PluginError> {
+        if tx.reverse_path != ReversePath::Null {
+            return Ok(false);
+        }
+        let Some(store) = &self.common.store else {
+            session.remark("no ledger: links of ours are not looked for");
+            return Ok(false);
+        };
+        let item = dsn::passes(store, &tx.message.content).await?;
+        if let Some(id) = item {
+            session.remark(format_args!(
+                "not scanned: a DSN that quotes our link to item {id}"
+            ));
+        }
+        Ok(item.is_some())
+    }
+
+    /// Runs the scan aside. It only measures, so a refusal means that a plugin of it is broken.
+    async fn scan(&self, session: &mut Session, tx: &Transaction) -> Result<Scans, Refusal> {
+        let aside = self.settings.scan.aside(session, tx, HookPoint::Data).await;
+        session.trail.adopt(aside.trail);
+        match aside.verdict {
+            Verdict::Refuse(refusal) => {
+                session.remark("the scan failed");
+                Err(refusal)
+            }
+            Verdict::Pass | Verdict::Accept => {
+                Ok(aside.notes.get::<Scans>().cloned().unwrap_or_default())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
