@@ -21,8 +21,8 @@ impl<T> Clone for Live<T> {
 
 impl<T> Live<T> {
     /// A handle to a first value.
-    pub fn new(value: T) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(value)))
+    pub fn new(value: impl Into<Arc<T>>) -> Self {
+        Self(Arc::new(ArcSwap::new(value.into())))
     }
 
     /// The value as it is now; stays the same for whoever holds it.
@@ -31,8 +31,8 @@ impl<T> Live<T> {
     }
 
     /// Replaces the value for all who ask from now on.
-    pub fn swap(&self, value: T) {
-        self.0.store(Arc::new(value));
+    pub fn swap(&self, value: impl Into<Arc<T>>) {
+        self.0.store(value.into());
     }
 }
 

@@ -291,6 +291,23 @@ impl Intake {
     }
 }
 
+/// The recipients whose copies, held so, would wait for a letter: for `explain`.
+pub fn would_cause_letters(tx: &Transaction, outcome: &Outcome) -> Vec<ForwardPath> {
+    if !causes_letters(tx) {
+        return Vec::new();
+    }
+    copies(tx, outcome, &IdMaker::new(0), tx.started)
+        .into_iter()
+        .filter(|copy| copy.fate == Fate::Held(Row::Filtered))
+        .map(|copy| copy.address)
+        .collect()
+}
+
+/// A DSN or an auto-submitted message never causes a letter.
+fn causes_letters(tx: &Transaction) -> bool {
+    tx.reverse_path != ReversePath::Null && !auto_submitted(&tx.message.header)
+}
+
 fn copies(tx: &Transaction, outcome: &Outcome, ids: &IdMaker, at: Timestamp) -> Vec<Copy> {
     let fates: Vec<Option<Fate>> = match outcome {
         Outcome::Accepted(dispositions) => {
@@ -356,7 +373,7 @@ impl Facts {
                 .unwrap_or_default(),
             judgement: json(&judgement),
             trail: json(&session.trail),
-            causes_letters: tx.reverse_path != ReversePath::Null && !auto_submitted(header),
+            causes_letters: causes_letters(tx),
         }
     }
 

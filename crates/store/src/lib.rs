@@ -22,6 +22,7 @@ mod tally;
 mod writer;
 
 pub use handoff::Reserved;
+pub use intake::would_cause_letters;
 pub use model::*;
 pub use state::{Event, State, next};
 pub use store::{Store, StoreError};

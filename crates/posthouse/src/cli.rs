@@ -1,0 +1,197 @@
+//! The command line: what can be asked for, and which command answers. Exit codes: 0, 1 (it
+//! failed), 2 (wrong use).
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use posthouse_hook::Id;
+
+use crate::commands::{self, Failure};
+
+/// An outbound, spam-filtering smarthost and front-end MTA.
+#[derive(Parser)]
+#[command(name = "posthouse", version, about, propagate_version = true)]
+struct Cli {
+    /// The configuration [default: posthouse.toml, then /etc/posthouse/posthouse.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: listen, relay, show the pages
+    Serve,
+    /// Check everything that a start would
+    Check,
+    /// Print each listener's chain as it will run
+    Chain(ChainArgs),
+    /// Run a message through the chain without queueing it, and tell what each plugin said
+    Explain(ExplainArgs),
+    /// The queue: what waits for the next hop
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// The quarantine: what is held
+    #[command(subcommand)]
+    Held(HeldCommand),
+    /// Show the whole job on this machine, with a next hop of its own
+    Demo(DemoArgs),
+}
+
+/// Which chains to print.
+#[derive(Args)]
+pub(crate) struct ChainArgs {
+    /// Print the table of hook points instead
+    #[arg(long)]
+    pub(crate) hooks: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A message and its envelope.
+#[derive(Args)]
+pub(crate) struct ExplainArgs {
+    /// The message; `-` is standard input
+    pub(crate) file: PathBuf,
+    /// The reverse-path; `<>` is the null one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: String,
+    /// A recipient; may be given several times
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    pub(crate) to: Vec<String>,
+    /// The client's address
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) client: IpAddr,
+    /// The client's HELO name
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub(crate) helo: String,
+    /// The user that the client authenticated as
+    #[arg(long, value_name = "USER")]
+    pub(crate) auth: Option<String>,
+    /// The chain [default: the first listener's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to list.
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Only copies to this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) recipient: Option<String>,
+    /// Only messages from this envelope sender
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) sender: Option<String>,
+    /// At most this many messages, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One message.
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// The message's id
+    pub(crate) id: Id,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Copies of one message.
+#[derive(Args)]
+pub(crate) struct SelectArgs {
+    /// The message's id
+    pub(crate) id: Id,
+    /// Only the copy to this recipient; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) recipient: Vec<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `posthouse queue`.
+#[derive(Subcommand)]
+pub(crate) enum QueueCommand {
+    /// List messages that wait
+    List(ListArgs),
+    /// Show one message, its attempts and its audit
+    Show(ShowArgs),
+    /// Try deferred and suspended copies now
+    Retry(SelectArgs),
+    /// Make no attempts until `retry`
+    Suspend(SelectArgs),
+    /// Drop copies that wait; nobody is told
+    Discard(SelectArgs),
+}
+
+/// `posthouse held`.
+#[derive(Subcommand)]
+pub(crate) enum HeldCommand {
+    /// List messages that are held
+    List(ListArgs),
+    /// Show one message, why it is held, its trail and its audit
+    Show(ShowArgs),
+    /// Relay held copies, whatever the caps
+    Release(SelectArgs),
+    /// Drop held copies
+    Discard(SelectArgs),
+}
+
+/// How to run the demo.
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Exit after the table: 0 only if every row is as the matrix says
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Keep the ledger here [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let result = match &cli.command {
+        Command::Serve => commands::serve::run(config),
+        Command::Check => commands::check::run(config),
+        Command::Chain(args) => commands::chain::run(config, args),
+        Command::Explain(args) => commands::explain::run(config, args),
+        Command::Queue(command) => commands::queue::run(config, command),
+        Command::Held(command) => commands::held::run(config, command),
+        Command::Demo(args) => commands::demo::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Because(why)) => {
+            eprintln!("posthouse: {why}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(why)) => {
+            eprintln!("posthouse: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,28 @@
+//! `posthouse held`: what is in the quarantine, and an operator's hand on it.
+
+use std::path::Path;
+
+use posthouse_store::State;
+
+use super::queue::selection;
+use super::{Outcome, block_on, deed, filter, ledger, load, print};
+use crate::cli::{HeldCommand, ListArgs};
+use crate::control::Request;
+
+/// Runs one of the quarantine's commands.
+pub(crate) fn run(config: Option<&Path>, command: &HeldCommand) -> Outcome {
+    match command {
+        HeldCommand::List(args) => list(config, args),
+        HeldCommand::Show(args) => print::show(config, args),
+        HeldCommand::Release(args) => deed(config, args, Request::Release(selection(args))),
+        HeldCommand::Discard(args) => deed(config, args, Request::DiscardHeld(selection(args))),
+    }
+}
+
+fn list(config: Option<&Path>, args: &ListArgs) -> Outcome {
+    let loaded = load(config)?;
+    block_on(async {
+        let items = ledger(&loaded)?.items(filter(args, &[State::Held])).await?;
+        print::list(&items, &[State::Held], args.json)
+    })
+}

@@ -1,0 +1,134 @@
+//! The commands, one file each.
+
+pub(crate) mod chain;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod held;
+mod print;
+pub(crate) mod queue;
+pub(crate) mod serve;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use posthouse_hook::SystemClock;
+use posthouse_plugins::Common;
+use posthouse_store::{Filter, Store};
+
+use crate::cli::{ListArgs, SelectArgs};
+use crate::config::{self, Chains, Fault, Faults, Lists, Loaded};
+use crate::control::{self, Answer, Request};
+use crate::dns::DnsResolver;
+
+/// Why a command did not do what it was asked.
+pub(crate) enum Failure {
+    /// The cause is printed already.
+    Told,
+    /// It failed.
+    Because(String),
+    /// It was called wrongly.
+    Usage(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Because(error.to_string())
+    }
+}
+
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// Reads the configuration that was asked for, or the one in the usual places.
+fn load(asked: Option<&Path>) -> Result<Loaded, Failure> {
+    Ok(config::load(&config::find(asked)?)?)
+}
+
+/// Runs a command's asynchronous part on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// What plugins share, without a store: for commands that look but do not touch.
+fn common_of(loaded: &Loaded, lists: &mut Lists) -> Result<Common, Faults> {
+    let config = &loaded.config;
+    let resolver = DnsResolver::new(&config.dns)
+        .map_err(|error| Fault::of_file(&loaded.file, format!("[dns]: {error}")))?;
+    config::common(
+        loaded,
+        lists,
+        Arc::new(resolver),
+        Arc::new(SystemClock),
+        None,
+    )
+}
+
+/// All chains, for commands that look but do not touch. Needs a runtime for the resolver.
+fn chains_of(loaded: &Loaded) -> Result<(Chains, Lists), Faults> {
+    let mut lists = Lists::new(loaded.base());
+    let common = common_of(loaded, &mut lists)?;
+    let chains = config::build(loaded, common, &mut lists)?;
+    Ok((chains, lists))
+}
+
+/// The ledger for reading, whether a server runs or not.
+fn ledger(loaded: &Loaded) -> Result<Store, Failure> {
+    let settings = loaded.config.store_settings();
+    let file = settings.state.join("ledger.db");
+    if !file.exists() {
+        return Err(Failure::Because(format!(
+            "{} is not there; was this configuration ever served?",
+            file.display()
+        )));
+    }
+    Ok(Store::open_read_only(settings, Arc::new(SystemClock))?)
+}
+
+/// What a list command's options ask of the store.
+fn filter(args: &ListArgs, states: &[posthouse_store::State]) -> Filter {
+    Filter {
+        recipient: args.recipient.clone(),
+        sender: args.sender.clone(),
+        states: states.to_vec(),
+        before: None,
+        limit: args.limit,
+    }
+}
+
+/// Asks the running server for a deed, or does it on the ledger if no server runs.
+fn deed(config: Option<&Path>, args: &SelectArgs, request: Request) -> Outcome {
+    let loaded = load(config)?;
+    let answer = block_on(async {
+        match control::ask(&loaded.config.state, &request).await? {
+            Some(answer) => Ok(answer),
+            None => {
+                let settings = loaded.config.store_settings();
+                let store = Store::open(settings, Arc::new(SystemClock))?;
+                Ok(control::answer(&store, request).await)
+            }
+        }
+    })?;
+    print_answer(args, answer)
+}
+
+fn print_answer(args: &SelectArgs, answer: Answer) -> Outcome {
+    let done = match answer {
+        Answer::Done(done) => done,
+        Answer::Failed(why) => return Err(Failure::Because(why)),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&[&done])?);
+    } else {
+        println!("{} changed, {} untouched", done.changed, done.untouched);
+    }
+    if done.changed == 0 {
+        let id = args.id;
+        return Err(Failure::Because(format!(
+            "nothing of {id} is in a state for that"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! What all plugins share, from the configuration's top.
+
+use std::sync::Arc;
+
+use posthouse_hook::{Clock, LinkKey, Live, Resolver};
+use posthouse_plugins::{Common, ListSpec};
+use posthouse_store::Store;
+use toml::Spanned;
+
+use super::lists::Entries;
+use super::{Faults, Lists, Loaded};
+
+/// Opens the lists at the top and gathers what plugins are given.
+pub(crate) fn common(
+    loaded: &Loaded,
+    lists: &mut Lists,
+    resolver: Arc<dyn Resolver>,
+    clock: Arc<dyn Clock>,
+    store: Option<Store>,
+) -> Result<Common, Faults> {
+    let config = &loaded.config;
+    let base = config.web.url.to_string();
+    Ok(Common {
+        hostname: config.hostname.to_string(),
+        our_domains: open(loaded, lists, "our_domains", &config.our_domains)?,
+        our_networks: open(loaded, lists, "our_networks", &config.our_networks)?,
+        our_servers: open(loaded, lists, "our_servers", &config.our_servers)?,
+        // The length does not depend on the secret.
+        link_len: LinkKey::new([0; 32], &base).link_len(),
+        templates: config.templates.clone(),
+        resolver,
+        clock,
+        store,
+    })
+}
+
+fn open<L: Entries>(
+    loaded: &Loaded,
+    lists: &mut Lists,
+    key: &str,
+    spec: &Option<Spanned<ListSpec>>,
+) -> Result<Live<L>, Faults> {
+    let Some(spec) = spec else {
+        return Ok(Live::default());
+    };
+    lists.open(spec.get_ref()).map_err(|error| {
+        loaded
+            .fault(Some(spec.span()), format!("{key}: {error}"))
+            .with_way_out("write the entries inline, or file:PATH of a file with one entry a line")
+            .into()
+    })
+}

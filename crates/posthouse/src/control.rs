@@ -1,0 +1,146 @@
+//! The control socket: how commands change something in a running server.
+//!
+//! A Unix socket in the state directory that only its owner can reach; one request a connection,
+//! one line of JSON each way, both bounded.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use posthouse_store::{Actor, Done, Released, Selection, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+const NAME: &str = "control.sock";
+/// Longest request or answer in octets.
+const MAX_LINE: u64 = 1 << 20;
+/// How long one exchange may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A deed that is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    Retry(Selection),
+    Suspend(Selection),
+    DiscardQueued(Selection),
+    Release(Selection),
+    DiscardHeld(Selection),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Done(Done),
+    Failed(String),
+}
+
+/// The listening side; the socket file goes with it.
+pub(crate) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens in the state directory. Whoever holds the store's lock owns the name, so a file that
+    /// is there already is a leftover.
+    pub(crate) fn bind(state: &Path) -> io::Result<Self> {
+        let path = state.join(NAME);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Serves one request after the other until told to stop.
+    pub(crate) async fn run(self, store: Store, mut stop: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            match tokio::time::timeout(PATIENCE, serve(stream, &store)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "control request failed"),
+                Err(_) => tracing::warn!("control request took too long"),
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
+    let answer = match serde_json::from_str(&read_line(&mut stream).await?) {
+        Ok(request) => answer(store, request).await,
+        Err(error) => Answer::Failed(format!("not a request: {error}")),
+    };
+    write_line(&mut stream, &answer).await
+}
+
+/// Does what is asked.
+pub(crate) async fn answer(store: &Store, request: Request) -> Answer {
+    let by = Actor::local("operator");
+    tracing::info!(?request, "operator");
+    let done = match request {
+        Request::Retry(what) => store.retry(what, by).await,
+        Request::Suspend(what) => store.suspend(what, by).await,
+        Request::DiscardQueued(what) => store.discard_queued(what, by).await,
+        Request::DiscardHeld(what) => store.discard_held(what, by).await,
+        Request::Release(what) => release(store, what, by).await,
+    };
+    done.map_or_else(|error| Answer::Failed(error.to_string()), Answer::Done)
+}
+
+/// No cap binds the operator.
+async fn release(store: &Store, what: Selection, by: Actor) -> Result<Done, StoreError> {
+    match store.release(what, None, by).await? {
+        Released::Done(done) => Ok(done),
+        Released::Capped(_) => Ok(Done::default()),
+    }
+}
+
+/// Asks the server of this state directory. `None` if none runs.
+pub(crate) async fn ask(state: &Path, request: &Request) -> io::Result<Option<Answer>> {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    let mut stream = match UnixStream::connect(state.join(NAME)).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let exchange = async {
+        write_line(&mut stream, request).await?;
+        let line = read_line(&mut stream).await?;
+        serde_json::from_str(&line).map_err(io::Error::other)
+    };
+    tokio::time::timeout(PATIENCE, exchange).await?.map(Some)
+}
+
+async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_LINE))
+        .read_line(&mut line)
+        .await?;
+    Ok(line)
+}
+
+async fn write_line(stream: &mut UnixStream, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
