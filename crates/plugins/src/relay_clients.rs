@@ -66,3 +66,56 @@ impl Plugin for RelayClients {
         Ok(Verdict::Pass)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthouse_hook::Chain;
+
+    use super::*;
+    use crate::testing::{Parts, Zone, session, step, transaction};
+
+    const OPTIONS: &str = "networks = [\"192.0.2.0/24\", \"2001:db8::/32\"]";
+
+    async fn takes(options: &str, mut session: Session) -> bool {
+        let plugin = Parts::new(Zone::default()).build("relay_clients", options);
+        let chain = Chain::new("c", vec![step("relay_clients", plugin.expect("valid"))]);
+        let mut tx = transaction("<a@a.example>", &["<b@b.example>"], "\n\n");
+        let recipient = tx.recipients.remove(0);
+        chain.rcpt(&mut session, &mut tx, &recipient).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn listed_networks_and_authenticated_clients_may_relay() {
+        assert!(takes(OPTIONS, session("192.0.2.9")).await);
+        assert!(takes(OPTIONS, session("::ffff:192.0.2.9")).await);
+        assert!(takes(OPTIONS, session("2001:db8::9")).await);
+        assert!(!takes(OPTIONS, session("198.51.100.9")).await);
+        assert!(!takes("", session("127.0.0.1")).await);
+        let mut user = session("198.51.100.9");
+        user.auth = Some("ann".to_owned());
+        assert!(takes("", user).await);
+    }
+
+    #[test]
+    fn everybody_is_told_apart() {
+        let admits = |options| {
+            let plugin = Parts::new(Zone::default()).build("relay_clients", options);
+            plugin.expect("valid").admits_anyone()
+        };
+        assert!(admits("networks = \"0.0.0.0/0\""));
+        assert!(admits("networks = [\"192.0.2.1\", \"::/0\"]"));
+        assert!(!admits(OPTIONS));
+        assert!(!admits(""));
+    }
+
+    #[test]
+    fn a_bad_network_names_itself() {
+        let mut parts = Parts::new(Zone::default());
+        let error = parts
+            .build("relay_clients", "networks = \"192.0.2.0/33\"")
+            .err();
+        let error = error.expect("refused");
+        assert!(error.to_string().contains("192.0.2.0/33"), "{error}");
+        assert_eq!(error.span(), Some(11..25));
+    }
+}

@@ -65,3 +65,44 @@ impl Plugin for RelayDomains {
         Ok(if ours { Verdict::Accept } else { Verdict::Pass })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthouse_hook::Chain;
+
+    use crate::testing::{Parts, Zone, session, step, transaction};
+
+    async fn takes(options: &str, to: &str) -> bool {
+        let plugin = Parts::new(Zone::default()).build("relay_domains", options);
+        let chain = Chain::new("c", vec![step("relay_domains", plugin.expect("valid"))]);
+        let mut tx = transaction("<a@a.example>", &[to], "\n\n");
+        let recipient = tx.recipients.remove(0);
+        let mut session = session("198.51.100.9");
+        chain.rcpt(&mut session, &mut tx, &recipient).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn only_listed_domains_are_taken() {
+        let options = "domains = [\"b.example\", \".c.example\"]";
+        for (to, taken) in [
+            ("<x@b.example>", true),
+            ("<x@B.Example>", true),
+            ("<x@sub.b.example>", false),
+            ("<x@sub.c.example>", true),
+            ("<x@c.example>", false),
+            ("<x@b.example.evil.example>", false),
+            ("<x%b.example@evil.example>", false),
+            ("<x@[192.0.2.1]>", false),
+            ("<postmaster>", false),
+        ] {
+            assert_eq!(takes(options, to).await, taken, "{to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn postmaster_is_taken_when_asked_for() {
+        let options = "domains = []\npostmaster = true";
+        assert!(takes(options, "<Postmaster>").await);
+        assert!(!takes(options, "<postmaster@b.example>").await);
+    }
+}

@@ -1,5 +1,7 @@
 //! The facts about a transaction, gathered before anything is decided.
 
+use std::time::Duration;
+
 use posthouse_hook::plugin::PluginError;
 use posthouse_hook::{
     Column, ForwardPath, Live, NetworkList, Origin, ReversePath, Row, Session, Spf, Transaction,
@@ -12,6 +14,9 @@ use super::rows::{Placed, place};
 use super::vouch::{self, Client, Evidence, Place, Whose};
 use super::{identity, srs};
 use crate::spf;
+
+/// How long SPF may take in all (RFC 7208 §4.6.4); past it, DNS did not answer.
+const SPF_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is known before the scan.
 pub(super) struct Facts {
@@ -139,7 +144,10 @@ impl Quarantine {
         match walk.origin {
             Origin::Unknown => Spf::None,
             Origin::Address(ip) => {
-                spf::check(&*self.common.resolver, ip, &walk.helo, &sender.address()).await
+                let sender = sender.address();
+                let check = spf::check(&*self.common.resolver, ip, &walk.helo, &sender);
+                let result = tokio::time::timeout(SPF_PATIENCE, check).await;
+                result.unwrap_or(Spf::TempError)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What this crate's tests share: a resolver with a few records in memory.
+//! A resolver with a few records in memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
