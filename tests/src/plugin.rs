@@ -87,7 +87,6 @@ impl Alone {
             resolver: Arc::new(OneClient),
             clock: Arc::new(SystemClock),
             store: None,
-            link_base: "http://out.test".to_owned(),
             link_len: 57,
             templates: None,
         })
