@@ -503,7 +503,7 @@ mod tests {
 
     #[test]
     fn names_for_dns_may_look_odd() {
-        let name = |text| Domain::for_query(text).map(|d| d.to_string());
+        let name = |text: &str| Domain::for_query(text).map(|d| d.to_string());
         assert_eq!(name("A+b =%26._spf.X."), Some("a+b =%26._spf.x".to_owned()));
         for bad in ["", ".", "a..b", "a\tb.c", "\u{e9}.example"] {
             assert_eq!(name(bad), None, "{bad}");

@@ -1,6 +1,7 @@
 //! A plugin: one rule, asked at the hook points that it names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -49,6 +50,12 @@ pub trait Plugin: Send + Sync {
 
     /// Whether it measures or acts.
     fn nature(&self) -> Nature;
+
+    /// How long one answer may take unless the configuration says otherwise. A plugin that waits
+    /// for others, or runs a chain aside, knows best how long that is.
+    fn default_timeout(&self) -> Duration {
+        Duration::from_secs(30)
+    }
 
     /// The chains that it may run aside: shown by `posthouse chain`, searched for cycles.
     fn asides(&self) -> Vec<Arc<Chain>> {

@@ -132,30 +132,24 @@ fn refusal(
 ) -> Result<Refusal, BuildError> {
     let common = parts.common();
     let text = template(common.templates.as_deref(), file, built_in)?;
-    let bad = |problem: &dyn std::fmt::Display, way_out: &str| {
-        BadValue::new(
-            "refusal",
-            codes,
-            format_args!("with mail/{file}: {problem}"),
-            way_out,
-        )
-    };
-    let refusal = Refusal::from_config(codes, &text, common.link_len).map_err(|e| {
-        bad(
-            &e,
-            "write codes such as 552 5.7.1, and shorter lines in the template",
-        )
-    })?;
+    usable(codes, &text, common.link_len).map_err(|(problem, way_out)| {
+        let problem = format!("with mail/{file}: {problem}");
+        BadValue::new("refusal", codes, problem, way_out).into()
+    })
+}
+
+/// A refusal that holds and says where; else what is wrong with it, and the way out.
+fn usable(codes: &str, text: &str, link_len: usize) -> Result<Refusal, (String, &'static str)> {
+    let way_out = "write codes such as 552 5.7.1, and shorter lines in the template";
+    let refusal =
+        Refusal::from_config(codes, text, link_len).map_err(|e| (e.to_string(), way_out))?;
     if refusal.is_transient() {
         let problem = "a 4xx would hold nothing, for the client comes again";
-        return Err(bad(&problem, "write a code that starts with 5").into());
+        return Err((problem.to_owned(), "write a code that starts with 5"));
     }
     if !refusal.wants_link() {
-        return Err(bad(
-            &"no line has {link}",
-            "add a line with {link} to the template",
-        )
-        .into());
+        let way_out = "add a line with {link} to the template";
+        return Err(("no line has {link}".to_owned(), way_out));
     }
     Ok(refusal)
 }

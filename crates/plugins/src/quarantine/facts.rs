@@ -15,8 +15,9 @@ use super::vouch::{self, Client, Evidence, Place, Whose};
 use super::{identity, srs};
 use crate::spf;
 
-/// How long SPF may take in all (RFC 7208 §4.6.4); past it, DNS did not answer.
-const SPF_PATIENCE: Duration = Duration::from_secs(20);
+/// How long DNS may take in all, for SPF (RFC 7208 §4.6.4) and at the same time for the rows; past
+/// it, it did not answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is known before the scan.
 pub(super) struct Facts {
@@ -44,11 +45,7 @@ impl Facts {
         let ours = common.our_servers.load();
         let walk = walk(&tx.message.header, session.client_ip(), helo, &ours);
         let to: Vec<&ForwardPath> = tx.recipients.iter().map(|r| &r.forward_path).collect();
-        let filtered = plugin.settings.filtered.load();
-        let (spf, rows) = tokio::join!(
-            plugin.spf(&walk, &sender),
-            place(&filtered, &*common.resolver, &to),
-        );
+        let (spf, rows) = tokio::join!(plugin.spf(&walk, &sender), plugin.rows(&to));
         let evidence = Evidence {
             spf,
             domain: whose(plugin, &sender),
@@ -139,6 +136,11 @@ fn where_is(walk: &Walk, networks: &Live<NetworkList>) -> Place {
 }
 
 impl Quarantine {
+    async fn rows(&self, to: &[&ForwardPath]) -> Vec<Placed> {
+        let filtered = self.settings.filtered.load();
+        place(&filtered, &*self.common.resolver, to).await
+    }
+
     /// SPF at the origin; without an origin there is nothing to check.
     async fn spf(&self, walk: &Walk, sender: &ReversePath) -> Spf {
         match walk.origin {
@@ -146,7 +148,7 @@ impl Quarantine {
             Origin::Address(ip) => {
                 let sender = sender.address();
                 let check = spf::check(&*self.common.resolver, ip, &walk.helo, &sender);
-                let result = tokio::time::timeout(SPF_PATIENCE, check).await;
+                let result = tokio::time::timeout(PATIENCE, check).await;
                 result.unwrap_or(Spf::TempError)
             }
         }

@@ -18,6 +18,7 @@ mod srs;
 mod vouch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use posthouse_hook::facts::Scans;
@@ -66,6 +67,18 @@ impl Plugin for Quarantine {
 
     fn nature(&self) -> Nature {
         Nature::Disposes
+    }
+
+    /// What DNS may take, and after it every scanner in turn.
+    fn default_timeout(&self) -> Duration {
+        let scan: Duration = self
+            .settings
+            .scan
+            .steps()
+            .iter()
+            .map(|step| step.timeout)
+            .sum();
+        facts::PATIENCE + scan + Duration::from_secs(5)
     }
 
     fn asides(&self) -> Vec<Arc<Chain>> {

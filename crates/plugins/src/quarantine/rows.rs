@@ -11,62 +11,52 @@ use posthouse_hook::{Domain, DomainList, ForwardPath, LookupError, Resolver, Row
 
 /// How long one lookup may take; past it, the row is not known.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Lookups for one message that are under way at the same time.
+const AT_ONCE: usize = 50;
 
 /// A recipient's row, or why it is not known: DNS did not answer.
 pub(super) type Placed = Result<Row, String>;
 
-/// The row of each recipient, in order. Each domain is looked up once, all at the same time.
+/// The row of each recipient, in order. Each domain is looked up once, and many at a time.
 pub(super) async fn place(
     list: &DomainList,
     resolver: &dyn Resolver,
     recipients: &[&ForwardPath],
 ) -> Vec<Placed> {
     let mut rows: HashMap<&Domain, Placed> = HashMap::new();
-    let domains = recipients.iter().filter_map(|path| path.domain());
-    let mut unknown = Vec::new();
-    for domain in domains {
-        let listed = list.contains(domain) || !list.has_providers();
-        if rows.insert(domain, Ok(listed_row(list, domain))).is_none() && !listed {
-            unknown.push(domain);
+    let mut open = Vec::new();
+    for domain in recipients.iter().filter_map(|path| path.domain()) {
+        let listed = list.contains(domain);
+        let row = if listed { Row::Filtered } else { Row::Other };
+        let is_new = rows.insert(domain, Ok(row)).is_none();
+        if is_new && !listed && list.has_providers() {
+            open.push(domain);
         }
     }
-    let looked_up = unknown
-        .iter()
-        .map(|domain| by_mail_host(list, resolver, domain));
-    for (domain, row) in unknown.iter().zip(join_all(looked_up).await) {
-        rows.insert(domain, row);
+    for some in open.chunks(AT_ONCE) {
+        let found = join_all(
+            some.iter()
+                .map(|domain| by_mail_host(list, resolver, domain)),
+        )
+        .await;
+        rows.extend(some.iter().copied().zip(found));
     }
     let row = |path: &&ForwardPath| path.domain().map_or(Ok(Row::Other), |d| rows[d].clone());
     recipients.iter().map(row).collect()
 }
 
-fn listed_row(list: &DomainList, domain: &Domain) -> Row {
-    match list.contains(domain) {
-        true => Row::Filtered,
-        false => Row::Other,
-    }
-}
-
+/// The row by the mail hosts. Without MX the domain is its own mail host (RFC 5321 §5.1).
 async fn by_mail_host(list: &DomainList, resolver: &dyn Resolver, domain: &Domain) -> Placed {
-    let answer = match tokio::time::timeout(PATIENCE, resolver.mx(domain)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(LookupError::Temporary("no answer in time".to_owned())),
+    let theirs = match tokio::time::timeout(PATIENCE, resolver.mx(domain)).await {
+        Err(_) => return Err(format!("MX of {domain}: no answer in time")),
+        Ok(Err(LookupError::Temporary(why))) => return Err(format!("MX of {domain}: {why}")),
+        Ok(Err(LookupError::NotFound)) => list.is_provider(domain),
+        Ok(Ok(hosts)) => hosts
+            .iter()
+            .filter_map(|mx| mx.host.as_ref())
+            .any(|host| list.is_provider(host)),
     };
-    match answer {
-        Ok(hosts) => {
-            let mut hosts = hosts.iter().filter_map(|mx| mx.host.as_ref());
-            Ok(match hosts.any(|host| list.is_provider(host)) {
-                true => Row::Filtered,
-                false => Row::Other,
-            })
-        }
-        // Without MX the domain is its own mail host (RFC 5321 §5.1).
-        Err(LookupError::NotFound) => Ok(match list.is_provider(domain) {
-            true => Row::Filtered,
-            false => Row::Other,
-        }),
-        Err(LookupError::Temporary(why)) => Err(format!("MX of {domain}: {why}")),
-    }
+    Ok(if theirs { Row::Filtered } else { Row::Other })
 }
 
 #[cfg(test)]

@@ -9,6 +9,18 @@ async fn result(zone: &Zone, sender: &str) -> Spf {
     check(zone, ip("192.0.2.1"), "client.example", sender).await
 }
 
+proptest::proptest! {
+    /// A record of any terms is survived, and evaluated to an end.
+    #[test]
+    fn any_record_has_a_result(
+        terms in "( |[-+~?]?(all|a|mx|ptr|ip4|ip6|include|exists|redirect=|exp=|x=)|[:/.%{}]|%\\{[slodiphvcrt][0-9]{0,3}r?[-.+]?\\}|x\\.example|192\\.0\\.2\\.1|[0-9]{1,3}|é){0,30}"
+    ) {
+        let zone = Zone::default().txt("x.example", &format!("v=spf1 {terms}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(result(&zone, "a@x.example"));
+    }
+}
+
 #[tokio::test]
 async fn the_plain_cases() {
     let zone = Zone::default()
