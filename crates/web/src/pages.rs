@@ -114,7 +114,8 @@ impl Pages {
     /// Writes a look into the audit: the one thing that a GET may do. A failure is no reason to
     /// keep the page back.
     pub(crate) async fn looked(&self, visit: &Visit, subject: Id) {
-        if !visit.looks || !self.seen.is_news(subject, self.now()) {
+        let page = (visit.claim.kind, subject);
+        if !visit.looks || !self.seen.is_news(page, self.now()) {
             return;
         }
         if let Err(error) = self.store.viewed(subject, visit.actor()).await {
