@@ -3,3 +3,7 @@
 mod peers;
 mod rfc7208;
 mod scanners;
+mod web_browser;
+mod web_driver;
+mod web_pages;
+mod web_site;
