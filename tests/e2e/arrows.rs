@@ -59,7 +59,9 @@ fn no_room_uses_what_it_may_not() {
             .find(|(name, _)| name == room)
             .unwrap_or_else(|| panic!("{room} is a member"));
         let rooms = used.iter().filter(|name| name.starts_with("posthouse"));
-        let forbidden: Vec<_> = rooms.filter(|name| !allowed.contains(&name.as_str())).collect();
+        let forbidden: Vec<_> = rooms
+            .filter(|name| !allowed.contains(&name.as_str()))
+            .collect();
         assert!(forbidden.is_empty(), "{room} uses {forbidden:?}");
     }
 }
@@ -69,7 +71,10 @@ fn sql_smtp_clients_and_arguments_have_one_room_each() {
     for (name, used) in dependencies() {
         for (library, room) in ONLY {
             let tests = name == "posthouse-tests";
-            assert!(tests || name == room || !used.contains(library), "{name} uses {library}");
+            assert!(
+                tests || name == room || !used.contains(library),
+                "{name} uses {library}"
+            );
         }
     }
 }

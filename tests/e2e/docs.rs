@@ -24,7 +24,10 @@ fn the_table_of_hook_points_is_the_code_s() {
 fn every_plugin_has_a_page() {
     for name in posthouse_plugins::names() {
         let page = read(&format!("docs/plugins/{name}.md"));
-        assert!(page.contains(&format!("plugin = \"{name}\"")) || page.contains("plugin   = "), "{name}");
+        assert!(
+            page.contains(&format!("plugin = \"{name}\"")) || page.contains("plugin   = "),
+            "{name}"
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod build;
 mod common;
+#[cfg(test)]
+mod example;
 mod fault;
 mod lists;
 mod load;
@@ -191,4 +193,45 @@ impl Config {
 
 fn days(count: u16) -> Duration {
     Duration::from_secs(u64::from(count) * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use posthouse_hook::SystemClock;
+
+    use super::*;
+
+    /// Why the chains of a configuration cannot be built.
+    pub(super) fn build_error(loaded: &Loaded) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let _entered = runtime.enter();
+        let mut lists = Lists::new(loaded.base());
+        let resolver = crate::dns::DnsResolver::new(&loaded.config.dns).expect("a resolver");
+        let common = common(
+            loaded,
+            &mut lists,
+            Arc::new(resolver),
+            Arc::new(SystemClock),
+            None,
+        );
+        let built = build(loaded, common.expect("lists"), &mut lists);
+        built.err().expect("a fault").to_string()
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_file() {
+        let text = "hostname = \"a.example\"\nstate = \"s\"\n[web]\nurl = \"http://a.example\"\n";
+        let loaded = parse(
+            std::path::Path::new("/etc/posthouse/p.toml"),
+            text.to_owned(),
+        );
+        let config = loaded.expect("valid").config;
+        assert_eq!(config.state, PathBuf::from("/etc/posthouse/s"));
+        assert_eq!(config.retention(), Duration::from_secs(30 * 86_400));
+    }
 }
