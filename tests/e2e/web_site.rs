@@ -1,5 +1,5 @@
-//! The pages of the quarantine over a real store, and the plainest HTTP client: for the tests of
-//! the pages. A clock of its own, a port of its own, a state directory of its own.
+//! The pages of the quarantine over a real store, for the tests of the pages: a clock, a port and a
+//! state directory of their own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use posthouse_hook::{
 use posthouse_store::{ReleaseCaps, Settings, State, Store};
 use posthouse_web::{Config, Limits, Pages, Rules, SelfRelease, SiteUrl, Web};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::web_http::{self, Answer};
 
 /// 20 November 2026, 06:48 UTC.
 const START: i64 = 1_795_157_280_000;
@@ -205,26 +206,7 @@ impl Site {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.addr);
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if method == "POST" {
-            let kind = "application/x-www-form-urlencoded";
-            let length = body.len();
-            request.push_str(&format!(
-                "Content-Type: {kind}\r\nContent-Length: {length}\r\n"
-            ));
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        let mut stream = TcpStream::connect(self.addr).await.expect("it listens");
-        let sent = stream.write_all(request.as_bytes()).await;
-        sent.expect("the server reads");
-        let mut whole = Vec::new();
-        let got = stream.read_to_end(&mut whole).await;
-        got.expect("an answer and its end");
-        Answer::parse(&whole)
+        web_http::ask(self.addr, method, path, headers, body).await
     }
 
     /// The form token of the page behind a path.
@@ -316,44 +298,5 @@ impl Mail<'_> {
             identity,
             spam: true,
         }
-    }
-}
-
-/// What the server said.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    fn parse(whole: &[u8]) -> Self {
-        let end = whole.windows(4).position(|w| w == b"\r\n\r\n");
-        let (head, body) = whole.split_at(end.expect("a header section") + 4);
-        let head = String::from_utf8(head.to_vec()).expect("ASCII");
-        let status = head.get(9..12).and_then(|code| code.parse().ok());
-        Self {
-            status: status.expect("a status"),
-            head,
-            body: body.to_vec(),
-        }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).expect("UTF-8")
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (field, value) = line.split_once(": ")?;
-            field.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-
-    /// Everything but the time of day, which no two answers share.
-    pub(crate) fn timeless(&self) -> (String, &[u8]) {
-        let lines = self.head.lines().filter(|line| !line.starts_with("date: "));
-        (lines.collect::<Vec<_>>().join("\n"), &self.body)
     }
 }

@@ -117,3 +117,28 @@ fn put_headers(headers: &mut HeaderMap, tls: bool) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_transport_is_asked_for_only_under_tls() {
+        for tls in [false, true] {
+            let mut headers = HeaderMap::new();
+            put_headers(&mut headers, tls);
+            let asked = headers.contains_key(header::STRICT_TRANSPORT_SECURITY);
+            assert_eq!(asked, tls);
+        }
+    }
+
+    #[test]
+    fn a_stricter_policy_stays() {
+        let mut headers = HeaderMap::new();
+        let own = HeaderValue::from_static("sandbox");
+        headers.insert(header::CONTENT_SECURITY_POLICY, own.clone());
+        put_headers(&mut headers, false);
+        assert_eq!(headers.get(header::CONTENT_SECURITY_POLICY), Some(&own));
+        assert_eq!(headers.len(), HEADERS.len());
+    }
+}

@@ -61,13 +61,7 @@ impl Pages {
         store: Store,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TemplateError> {
-        let site = Site {
-            host: config.url.host().to_owned(),
-            contact: config.contact.clone(),
-            url: config.url.clone(),
-        };
-        let templates = Templates::load(templates)?;
-        samples::render_all(&templates, &site)?;
+        let (site, templates) = load(config, templates)?;
         Ok(Self {
             store,
             rules,
@@ -80,6 +74,11 @@ impl Pages {
             request_octets: config.limits.request_octets,
             seen: Seen::default(),
         })
+    }
+
+    /// Whether [`Pages::new`] would find every template in order; needs no store.
+    pub fn check(config: &Config, templates: Option<&Path>) -> Result<(), TemplateError> {
+        load(config, templates).map(drop)
     }
 
     /// The moment that is now.
@@ -161,6 +160,18 @@ impl Pages {
             ))
             .with_state(self)
     }
+}
+
+/// Loads the templates and renders every page once.
+fn load(config: &Config, dir: Option<&Path>) -> Result<(Site, Templates), TemplateError> {
+    let site = Site {
+        host: config.url.host().to_owned(),
+        contact: config.contact.clone(),
+        url: config.url.clone(),
+    };
+    let templates = Templates::load(dir)?;
+    samples::render_all(&templates, &site)?;
+    Ok((site, templates))
 }
 
 /// Sends the browser on with a GET, so that a reload does not post again.

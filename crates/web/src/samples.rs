@@ -55,8 +55,17 @@ fn render_sender(templates: &Templates, site: &Site) -> Result<(), TemplateError
             templates.render("sender.html", site, &view)?;
         }
     }
-    let bare = sender::View::of(&item(&[]), Nothing, NOW, NOW);
-    templates.render("sender.html", site, &bare)?;
+    let mut bare = item(&[]);
+    bare.judgement = None;
+    let mut unscanned = item(&[State::Held]);
+    unscanned.judgement = Some(Judgement {
+        spam: false,
+        ..judgement()
+    });
+    for item in [bare, unscanned] {
+        let view = sender::View::of(&item, Nothing, NOW, NOW);
+        templates.render("sender.html", site, &view)?;
+    }
     Ok(())
 }
 

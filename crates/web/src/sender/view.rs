@@ -1,0 +1,274 @@
+//! What the sender's page shows: the facts of one message, in the words that its template knows.
+
+use posthouse_hook::{Judgement, Scan, Scanned, Timestamp};
+use posthouse_store::{Item, ItemRecipient, State as CopyState};
+use serde::Serialize;
+
+use crate::preview::Reading;
+use crate::rules::Rules;
+use crate::show::{self, Moment};
+
+/// Names of tests that are shown of one scanner.
+const MAX_TESTS: usize = 40;
+/// Longest name or short text in characters.
+const MAX_TEXT: usize = 300;
+
+/// What the sender can do about held copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Choice {
+    /// Nothing is held any more.
+    Nothing,
+    /// Release or discard.
+    Release,
+    /// Discard; whether it is released, the operator decides.
+    Operator,
+    /// As `Operator`, because a cap was reached just now.
+    Capped,
+}
+
+impl Choice {
+    /// What these rules leave to the sender of this message.
+    pub(crate) fn of(item: &Item, rules: &Rules) -> Self {
+        let column = item.judgement.as_ref().map(|j| j.column);
+        if Standing::of(&item.recipients) != Standing::Held {
+            Self::Nothing
+        } else if column.is_some_and(|column| rules.sender_releases(column)) {
+            Self::Release
+        } else {
+            Self::Operator
+        }
+    }
+}
+
+/// Where the message stands as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Standing {
+    /// At least one copy is held.
+    Held,
+    /// None is held, and at least one is still to be delivered.
+    Moving,
+    /// All were delivered.
+    Delivered,
+    /// The next hop refused all.
+    Failed,
+    /// All were discarded.
+    Discarded,
+    /// All were held for too long.
+    Expired,
+    /// All is over, in different ways.
+    Mixed,
+}
+
+impl Standing {
+    fn of(copies: &[ItemRecipient]) -> Self {
+        let any = |state| copies.iter().any(|copy| copy.state == state);
+        let all = |state| copies.iter().all(|copy| copy.state == state);
+        if any(CopyState::Held) {
+            Self::Held
+        } else if copies.iter().any(|copy| !copy.state.is_final()) {
+            Self::Moving
+        } else if all(CopyState::Delivered) {
+            Self::Delivered
+        } else if all(CopyState::Failed) {
+            Self::Failed
+        } else if all(CopyState::Discarded) {
+            Self::Discarded
+        } else if all(CopyState::Expired) {
+            Self::Expired
+        } else {
+            Self::Mixed
+        }
+    }
+}
+
+/// What the page shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    standing: Standing,
+    choice: Choice,
+    /// Whether a scan called it spam; otherwise no scan came to an answer.
+    spam: bool,
+    subject: String,
+    sender: String,
+    received: Moment,
+    until: Moment,
+    size: String,
+    findings: Vec<Finding>,
+    copies: Vec<CopyView>,
+    form: String,
+    reading: Option<Reading>,
+}
+
+impl View {
+    /// The facts of one message, as seen `now`.
+    pub(crate) fn of(item: &Item, choice: Choice, until: Timestamp, now: Timestamp) -> Self {
+        Self {
+            standing: Standing::of(&item.recipients),
+            choice,
+            spam: item.judgement.as_ref().is_none_or(|j| j.spam),
+            subject: show::line(&item.subject, MAX_TEXT),
+            sender: show::line(&item.reverse_path.address(), MAX_TEXT),
+            received: show::moment(item.received_at, now),
+            until: show::moment(until, now),
+            size: show::size(item.size),
+            findings: item.judgement.as_ref().map(findings).unwrap_or_default(),
+            copies: item.recipients.iter().map(|r| copy(r, now)).collect(),
+            form: String::new(),
+            reading: None,
+        }
+    }
+
+    /// The same with the token that its form needs.
+    pub(crate) fn with_form(mut self, form: String) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The same with the text of the message.
+    pub(crate) fn with_reading(mut self, reading: Option<Reading>) -> Self {
+        self.reading = reading;
+        self
+    }
+}
+
+/// What one scanner found, for people. Why one could not scan is the operator's business.
+#[derive(Debug, PartialEq, Serialize)]
+struct Finding {
+    scanner: String,
+    found: Found,
+    score: Option<String>,
+    limit: Option<String>,
+    tests: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Found {
+    Spam,
+    Clean,
+    Unscanned,
+}
+
+fn findings(judgement: &Judgement) -> Vec<Finding> {
+    judgement.scans.0.iter().map(finding).collect()
+}
+
+fn finding(scan: &Scan) -> Finding {
+    let names = scan.tests.iter().take(MAX_TESTS);
+    Finding {
+        scanner: show::line(&scan.scanner, MAX_TEXT),
+        found: match scan.found {
+            Scanned::Spam => Found::Spam,
+            Scanned::Clean => Found::Clean,
+            Scanned::Unscanned(_) => Found::Unscanned,
+        },
+        score: scan.score.map(show::score),
+        limit: scan.limit.map(show::score),
+        tests: names.map(|name| show::line(name, MAX_TEXT)).collect(),
+    }
+}
+
+/// One recipient's copy.
+#[derive(Debug, PartialEq, Serialize)]
+struct CopyView {
+    address: String,
+    state: CopyState,
+    /// The next hop's words, if they are about this state.
+    said: String,
+    changed: Moment,
+    next: Option<Moment>,
+}
+
+fn copy(recipient: &ItemRecipient, now: Timestamp) -> CopyView {
+    use CopyState::{Deferred, Delivered, Failed};
+    let spoken = matches!(recipient.state, Deferred | Delivered | Failed);
+    let said = if spoken { recipient.said.as_str() } else { "" };
+    CopyView {
+        address: show::line(&recipient.address.address(), MAX_TEXT),
+        state: recipient.state,
+        said: show::line(said, MAX_TEXT),
+        changed: show::moment(recipient.changed_at, now),
+        next: recipient.next_attempt.map(|at| show::moment(at, now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::SelfRelease;
+    use crate::samples;
+    use posthouse_hook::{Column, Vouched};
+    use posthouse_store::ReleaseCaps;
+    use std::time::Duration;
+
+    fn rules(words: &[SelfRelease]) -> Rules {
+        Rules {
+            self_release: words.to_vec(),
+            caps: ReleaseCaps::default(),
+            retention: Duration::from_secs(86_400),
+        }
+    }
+
+    #[test]
+    fn the_standing_of_a_message_is_that_of_its_slowest_copy() {
+        use CopyState::{Deferred, Delivered, Discarded, Expired, Failed, Held, Queued};
+        for (states, want) in [
+            (&[Held, Delivered][..], Standing::Held),
+            (&[Queued, Delivered], Standing::Moving),
+            (&[Deferred], Standing::Moving),
+            (&[Delivered, Delivered], Standing::Delivered),
+            (&[Failed], Standing::Failed),
+            (&[Discarded], Standing::Discarded),
+            (&[Expired], Standing::Expired),
+            (&[Delivered, Failed], Standing::Mixed),
+        ] {
+            let item = samples::item(states);
+            assert_eq!(Standing::of(&item.recipients), want, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn who_may_release_depends_on_what_vouches() {
+        let mut item = samples::item(&[CopyState::Held]);
+        let column = |item: &mut Item, column| {
+            item.judgement.as_mut().expect("judged").column = column;
+        };
+        column(&mut item, Column::Vouched(Vouched::Spf));
+        let spf = rules(&[SelfRelease::Spf]);
+        assert_eq!(Choice::of(&item, &spf), Choice::Release);
+        assert_eq!(
+            Choice::of(&item, &rules(&[SelfRelease::Ours])),
+            Choice::Operator
+        );
+        column(&mut item, Column::NotVouched);
+        assert_eq!(Choice::of(&item, &spf), Choice::Operator);
+        item.judgement = None;
+        assert_eq!(Choice::of(&item, &spf), Choice::Operator);
+        let gone = samples::item(&[CopyState::Delivered]);
+        assert_eq!(Choice::of(&gone, &spf), Choice::Nothing);
+    }
+
+    #[test]
+    fn who_discarded_a_copy_stays_between_us_and_them() {
+        let mut item = samples::item(&[CopyState::Discarded]);
+        item.recipients[0].said = "recipient link".to_owned();
+        let shown = copy(&item.recipients[0], Timestamp(0));
+        assert_eq!(shown.said, "");
+    }
+
+    #[test]
+    fn why_a_scanner_failed_is_not_shown() {
+        let scan = Scan {
+            scanner: "spamassassin".to_owned(),
+            found: Scanned::Unscanned("10.0.0.7 refused".to_owned()),
+            score: None,
+            limit: None,
+            tests: vec!["T".to_owned(); 1000],
+        };
+        let shown = finding(&scan);
+        assert!(!format!("{shown:?}").contains("10.0.0.7"));
+        assert_eq!(shown.tests.len(), MAX_TESTS);
+    }
+}
