@@ -159,6 +159,8 @@ pub struct LettersConfig {
     pub subject: String,
     /// The days that pass at least between two letters to one address.
     pub renotify_days: NonZeroU16,
+    /// How often we look for addresses to write to.
+    pub check: Span,
     /// How many letters may go out; what is over is counted and listed, not sent.
     pub caps: LetterCaps,
 }
@@ -170,6 +172,7 @@ impl Default for LettersConfig {
             from: None,
             subject: "We are holding mail for you".to_owned(),
             renotify_days: NonZeroU16::new(7).expect("7 is not zero"),
+            check: minutes(1),
             caps: LetterCaps::default(),
         }
     }

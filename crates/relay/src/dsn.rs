@@ -2,11 +2,12 @@
 //! header section of the message that it is about. Never for a null reverse-path, never where the
 //! matrix forbids it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lettre::message::header::ContentType;
 use lettre::message::{MultiPart, SinglePart};
-use posthouse_hook::{Domain, ForwardPath, IdMaker, ReversePath, Timestamp};
+use posthouse_hook::{Domain, ForwardPath, Host, IdMaker, ReversePath, Timestamp};
 use posthouse_store::{Claimed, Kind, OwnMessage};
 use serde::Serialize;
 
@@ -151,7 +152,7 @@ impl Failure {
             format!("Final-Recipient: rfc822; {to}\r\nAction: failed\r\nStatus: {status}\r\n");
         match speaker {
             Speaker::NextHop => {
-                let host = next_hop.split(['[', ':']).next().unwrap_or(next_hop);
+                let host = remote_mta(next_hop);
                 text.push_str(&format!(
                     "Remote-MTA: dns; {host}\r\nDiagnostic-Code: smtp; {said}\r\n"
                 ));
@@ -171,6 +172,14 @@ impl FailureFacts {
             said: failure.answer.said.clone(),
             remote: failure.answer.speaker == Speaker::NextHop,
         }
+    }
+}
+
+/// The host in `host[ip]:port`, or the address as a literal (RFC 3464 §2.1.2).
+fn remote_mta(next_hop: &str) -> String {
+    match next_hop.parse::<SocketAddr>() {
+        Ok(address) => Host::Literal(address.ip()).to_string(),
+        Err(_) => next_hop.split('[').next().unwrap_or(next_hop).to_owned(),
     }
 }
 
@@ -203,4 +212,31 @@ fn part(kind: &str, text: String) -> SinglePart {
 
 fn content_type(text: &str) -> ContentType {
     ContentType::parse(text).expect("a media type of ours is well-formed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_hops_are_named_as_mta_names() {
+        for (next_hop, want) in [
+            ("mx.b.example[2001:db8::1]:25", "mx.b.example"),
+            ("192.0.2.1:25", "[192.0.2.1]"),
+            ("[2001:db8::1]:25", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(remote_mta(next_hop), want);
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_of_the_header_section_are_quoted() {
+        assert_eq!(
+            header_section(b"A: b\r\nC: \x00\r\n\r\nbody"),
+            "A: b\r\nC: \u{fffd}\r\n"
+        );
+        assert_eq!(header_section(b"A: b\r\nC: cut"), "A: b\r\n");
+        assert_eq!(header_section(b"cut"), "");
+        assert_eq!(header_section(b""), "");
+    }
 }

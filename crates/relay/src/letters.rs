@@ -16,8 +16,8 @@ use crate::dates;
 use crate::own::{Auto, Sheet};
 use crate::templates::{LETTER, TemplateError, Templates};
 
-/// How often we look for addresses to write to.
-const EVERY: Duration = Duration::from_secs(60);
+/// The shortest pause between two looks, whatever the configuration says.
+const LEAST: Duration = Duration::from_secs(1);
 /// Letters that are written in one round.
 const ROUND: usize = 200;
 /// Characters of a From or Subject that a letter shows.
@@ -67,7 +67,7 @@ pub struct HeldLine {
 }
 
 impl Letters {
-    /// Sends what is due every minute, until told to stop.
+    /// Sends what is due, looking now and then, until told to stop.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         if !self.config.send {
             return;
@@ -77,7 +77,7 @@ impl Letters {
                 tracing::error!(%error, "letters wait");
             }
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(self.config.check.0.max(LEAST)) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
