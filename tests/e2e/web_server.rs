@@ -84,3 +84,32 @@ async fn a_stop_lets_a_running_request_end() {
     assert_eq!(site.states(held.id).await, [State::Discarded]);
     site.close().await;
 }
+
+#[tokio::test]
+async fn what_is_no_request_gets_no_page() {
+    let site = Site::open().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(40_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X-A: b\r\n".repeat(500));
+    for request in [
+        "\0\x01\u{ff}\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "EHLO client.example\r\n\r\n",
+        "CONNECT x.example:25 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        &long,
+        &many,
+    ] {
+        let mut stream = TcpStream::connect(site.addr).await.expect("it listens");
+        // The server may hang up before all of it is written.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        let heard = String::from_utf8_lossy(&heard);
+        let begins: String = request.chars().take(30).collect();
+        assert!(!heard.contains(" 200 "), "{begins:?}: {heard}");
+    }
+    assert_eq!(site.get("/").await.status, 200);
+    site.close().await;
+}
