@@ -75,7 +75,11 @@ pub struct Outbound {
     pub next_hop: SocketAddr,
     /// Who answers for SPF and MX.
     pub dns: SocketAddr,
-    /// Sections and keys of sections that a test adds.
+    /// Keys that a test adds to `[relay]`.
+    pub relay: String,
+    /// Keys that a test adds to `[store]`.
+    pub store: String,
+    /// Sections that a test adds.
     pub more: String,
 }
 
@@ -87,6 +91,8 @@ impl Outbound {
             web: ports::free_addr(),
             next_hop,
             dns,
+            relay: String::new(),
+            store: String::new(),
             more: String::new(),
         }
     }
@@ -98,6 +104,8 @@ impl Outbound {
             web,
             next_hop,
             dns,
+            relay,
+            store,
             more,
         } = self;
         format!(
@@ -131,6 +139,7 @@ sessions_per_client = 1000
 
 [relay]
 route = [{{ domain = "*", next_hop = "smtp://{next_hop}" }}]
+{relay}
 
 [web]
 address = "{web}"
@@ -138,6 +147,9 @@ url     = "http://{web}"
 
 [dns]
 servers = ["{dns}"]
+
+[store]
+{store}
 
 {more}
 "#
