@@ -33,24 +33,26 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
     }
 }
 
+/// What is over is counted in whole units; what is to come is rounded, so that the 30 days of a
+/// message that came a second ago are not 29.
 fn away(at: Timestamp, now: Timestamp) -> String {
     if at > now {
-        let left = span(at.since(now));
+        let left = span(at.since(now), |seconds, unit| (seconds + unit / 2) / unit);
         left.map_or_else(|| "now".to_owned(), |left| format!("in {left}"))
     } else {
-        let past = span(now.since(at));
+        let past = span(now.since(at), |seconds, unit| seconds / unit);
         past.map_or_else(|| "just now".to_owned(), |past| format!("{past} ago"))
     }
 }
 
-/// A span in its largest whole unit; none if it is under a minute.
-fn span(span: Duration) -> Option<String> {
+/// A span in its largest unit, counted as told; none if it is under a minute.
+fn span(span: Duration, counted: impl Fn(u64, u64) -> u64) -> Option<String> {
     const UNITS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
     let seconds = span.as_secs();
     UNITS
         .into_iter()
         .find(|(unit, _)| seconds >= *unit)
-        .map(|(unit, name)| count(seconds / unit, name))
+        .map(|(unit, name)| count(counted(seconds, unit), name))
 }
 
 /// `1 day`, `2 days`.
@@ -118,9 +120,11 @@ mod tests {
             (60, "in 1 minute"),
             (7_200, "in 2 hours"),
             (30 * 86_400, "in 30 days"),
+            (30 * 86_400 - 1, "in 30 days"),
             (-59, "just now"),
             (-3_600, "1 hour ago"),
             (-172_800, "2 days ago"),
+            (-172_799, "1 day ago"),
         ] {
             let at = Timestamp(NOW.millis() + seconds * 1000);
             assert_eq!(moment(at, NOW).away, want, "{seconds}");
