@@ -160,6 +160,61 @@ fn a_next_hop_that_cannot_be_reached_is_left_alone_for_a_while() {
     assert_eq!(sink.connections(), 1);
 }
 
+/// Else a queue full of messages for it would hold up all others, one deadline after the other.
+#[test]
+fn a_next_hop_that_gives_no_answer_puts_off_all_that_waits_for_it() {
+    let sink = Sink::start(Script::friendly().act("MAIL", Act::Hang));
+    let site = Site::to(
+        sink.addr(),
+        &format!("connections_per_next_hop = 1\n{ONCE}"),
+    );
+    let ids: Vec<_> = (0..20)
+        .map(|_| site.submit(&mail(&["bob@b.example"], HELLO)))
+        .collect();
+    for id in ids {
+        assert!(
+            site.said(id, "defer")
+                .contains("no reply within 1s, at MAIL")
+        );
+    }
+    assert!(sink.connections() < 5);
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_a_busy_target() {
+    let (first, second) = (
+        Sink::start(Script::friendly()),
+        Sink::start(Script::friendly()),
+    );
+    let config = format!(
+        "route = [{{ domain = \"b.example\", next_hop = \"smtp://{}\" }}, {{ domain = \"*\", next_hop = \"smtp://{}\" }}]\nconnections = 1\nidle = \"1h\"",
+        first.addr(),
+        second.addr()
+    );
+    let site = Site::start(&config, Zone::default());
+    site.submit(&mail(&["bob@b.example"], HELLO));
+    first.wait_for(1);
+    site.submit(&mail(&["cid@c.example"], HELLO));
+    second.wait_for(1);
+    assert!(first.commands().contains(&"QUIT".to_owned()));
+}
+
+#[test]
+fn a_panic_costs_neither_the_worker_nor_the_message() {
+    let port = ports::free();
+    let sink = Sink::start_at(host(2, port), Script::friendly());
+    let site = by_mx(
+        port,
+        &[("mx broken.example", "panic"), ("a b.example", "127.0.0.2")],
+    );
+    for _ in 0..2 {
+        let id = site.submit(&mail(&["bob@broken.example", "cid@b.example"], HELLO));
+        assert!(site.said(id, "defer").contains("internal error"));
+        site.said(id, "deliver");
+    }
+    assert_eq!(sink.deliveries().len(), 2);
+}
+
 #[test]
 fn tls_when_it_is_offered() {
     let sink = Sink::start(Script::friendly().with_tls(&["mail.b.example"]));

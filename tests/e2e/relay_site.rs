@@ -49,7 +49,8 @@ pub(crate) struct Mail<'a> {
     pub(crate) judgement: Option<Judgement>,
 }
 
-/// DNS as a table: `mx domain` → `10 host, 20 host`, `a host` → addresses, `!` is no answer.
+/// DNS as a table: `mx domain` → `10 host, 20 host`, `a host` → addresses, `!` is no answer,
+/// `panic` a panic.
 #[derive(Default, Clone)]
 pub(crate) struct Zone(HashMap<String, String>);
 
@@ -242,6 +243,7 @@ impl Zone {
     fn get(&self, kind: &str, name: &Domain) -> Result<Vec<String>, LookupError> {
         match self.0.get(&format!("{kind} {name}")).map(String::as_str) {
             None => Err(LookupError::NotFound),
+            Some("panic") => panic!("a resolver of the test, as it was told"),
             Some("!") => Err(LookupError::Temporary("SERVFAIL".to_owned())),
             Some(text) => Ok(text.split(", ").map(str::to_owned).collect()),
         }

@@ -12,7 +12,7 @@ use crate::connect::{ConnectError, Connection, Opener, Standing};
 use crate::hand::Parcel;
 use crate::mx::{Candidate, Place};
 use crate::route::Target;
-use crate::transaction::{Stale, Transaction};
+use crate::transaction::{Hearing, Transacted, Transaction};
 
 /// Recipients of one transaction at the most: what every server must take (RFC 5321 §4.5.3.1.8).
 const MAX_RECIPIENTS: usize = 100;
@@ -31,7 +31,7 @@ pub(crate) struct Job {
 pub(crate) struct Done {
     /// One for each recipient of the job, in order.
     pub(crate) answers: Vec<Answer>,
-    /// No address of the target could be reached, for a reason that may pass.
+    /// No address of the target could be reached, or none answers, for a reason that may pass.
     pub(crate) unreached: Option<Answer>,
 }
 
@@ -71,6 +71,8 @@ impl Attempts {
         done
     }
 
+    /// One transaction. A kept connection on which the next hop does not take up the message is
+    /// given up for a new one; if it does not even there, it counts as unreached: the error.
     async fn transact(
         &self,
         job: &Job,
@@ -82,6 +84,7 @@ impl Attempts {
                 Some(connection) => connection,
                 None => self.connect(&job.target).await?,
             };
+            let reused = connection.served > 0;
             let transaction = Transaction {
                 connection: slot.insert(connection),
                 claimed: &job.parcel.claimed,
@@ -89,10 +92,11 @@ impl Attempts {
                 timeouts: &self.opener.timeouts,
                 eight_bit: job.target.eight_bit,
             };
-            match transaction.run().await {
-                Ok(answers) => return Ok(answers),
-                // Only a kept connection can be stale, so the next round ends this.
-                Err(Stale) => *slot = None,
+            let Transacted { mut answers, heard } = transaction.run().await;
+            match heard {
+                Hearing::Closed | Hearing::Deaf if reused => *slot = None,
+                Hearing::Deaf => return Err(answers.swap_remove(0)),
+                Hearing::Heard | Hearing::Closed => return Ok(answers),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Letters: "we are holding mail for you". To whom and how many, the store decides; here they are
 //! written, from a template for the text and typed fields for the header section.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +24,18 @@ const ROUND: usize = 200;
 /// Characters of a From or Subject that a letter shows.
 const MAX_SHOWN: usize = 70;
 
-/// Writes and sends letters.
+/// Sends letters.
 pub struct Letters {
+    pub(crate) writer: LetterWriter,
+    pub(crate) store: Store,
+}
+
+/// Writes letters, and knows of no ledger.
+pub struct LetterWriter {
     pub(crate) config: LettersConfig,
     pub(crate) ours: Domain,
     pub(crate) templates: Arc<Templates>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) store: Store,
 }
 
 /// What a letter says: the facts that the template is told.
@@ -69,7 +75,7 @@ pub struct HeldLine {
 impl Letters {
     /// Sends what is due, looking now and then, until told to stop.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
-        if !self.config.send {
+        if !self.writer.config.send {
             return;
         }
         loop {
@@ -77,7 +83,7 @@ impl Letters {
                 tracing::error!(%error, "letters wait");
             }
             tokio::select! {
-                () = tokio::time::sleep(self.config.check.0.max(LEAST)) => {}
+                () = tokio::time::sleep(self.writer.config.check.0.max(LEAST)) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -86,17 +92,20 @@ impl Letters {
     /// Sends what is due now; returns how many letters went into the queue. A template that fails
     /// is logged, and the letters stay due.
     pub async fn round(&self) -> Result<usize, StoreError> {
-        let interval = self.config.interval();
+        let interval = self.writer.config.interval();
         let mut sent = 0;
         for due in self.store.letters_due(interval, ROUND).await? {
-            let letter = match self.write(&due) {
+            let letter = match self
+                .writer
+                .write(&due, self.store.ids().next(self.writer.clock.now()))
+            {
                 Ok(letter) => letter,
                 Err(error) => {
                     tracing::error!(%error, "no letter can be written");
                     break;
                 }
             };
-            let caps = self.config.caps.clone();
+            let caps = self.writer.config.caps.clone();
             match self.store.send_letter(&due, letter, interval, caps).await? {
                 LetterSent::Queued(id) => {
                     sent += 1;
@@ -108,8 +117,30 @@ impl Letters {
         }
         Ok(sent)
     }
+}
 
-    fn write(&self, due: &LetterDue) -> Result<OwnMessage, TemplateError> {
+impl LetterWriter {
+    /// A writer whose template has proved that it can be rendered.
+    ///
+    /// `templates` is a directory whose `letter.txt` and `dsn.txt` replace the built-in texts.
+    pub fn new(
+        config: LettersConfig,
+        ours: Domain,
+        templates: Option<&Path>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TemplateError> {
+        let templates = Arc::new(Templates::load(templates)?);
+        let writer = Self {
+            config,
+            ours,
+            templates,
+            clock,
+        };
+        writer.check()?;
+        Ok(writer)
+    }
+
+    fn write(&self, due: &LetterDue, id: Id) -> Result<OwnMessage, TemplateError> {
         let facts = LetterFacts {
             held: due.held,
             newest: due.newest.iter().map(HeldLine::of).collect(),
@@ -118,8 +149,7 @@ impl Letters {
             stop_link: due.stop_link.reveal(),
             ..self.facts(&due.to)
         };
-        let now = self.clock.now();
-        let bytes = self.compose(&due.to, &facts, self.store.ids().next(now), now)?;
+        let bytes = self.compose(&due.to, &facts, id, self.clock.now())?;
         Ok(OwnMessage {
             kind: Kind::Letter,
             to: due.to.clone(),
@@ -128,14 +158,15 @@ impl Letters {
     }
 
     /// The letter that would go out about one message, with links that lead nowhere: for `explain`.
+    /// `base` is the start of every link.
     pub fn preview(
         &self,
+        base: &str,
         to: &ForwardPath,
         from: &str,
         subject: &str,
     ) -> Result<Vec<u8>, TemplateError> {
         let now = self.clock.now();
-        let base = self.store.link_key().base();
         let facts = LetterFacts {
             held: 1,
             newest: vec![HeldLine::new(now, from, subject)],
@@ -148,8 +179,13 @@ impl Letters {
 
     /// Renders a letter with made-up facts, so that a broken template is found at the start.
     pub(crate) fn check(&self) -> Result<(), TemplateError> {
-        self.preview(&ForwardPath::Postmaster, "a@b.example", "Hello")
-            .map(|_| ())
+        self.preview(
+            "http://localhost",
+            &ForwardPath::Postmaster,
+            "a@b.example",
+            "Hello",
+        )
+        .map(|_| ())
     }
 
     fn facts(&self, to: &ForwardPath) -> LetterFacts {

@@ -31,7 +31,7 @@ mod tls;
 mod transaction;
 
 pub use config::{LettersConfig, RelayConfig};
-pub use letters::{HeldLine, LetterFacts, Letters};
+pub use letters::{HeldLine, LetterFacts, LetterWriter, Letters};
 pub use relay::{Relay, RelayError, Surroundings};
 pub use templates::TemplateError;
 pub use tls::TlsError;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use posthouse_hook::{Clock, Domain, ForwardPath, Resolver};
-use posthouse_store::{AttemptResult, Attempted, Kind, Store};
+use posthouse_hook::{Clock, Domain, Resolver};
+use posthouse_store::{AttemptResult, Attempted, Store};
 use tokio::sync::{mpsc, watch};
 
 use crate::attempt::Attempts;
@@ -14,9 +14,8 @@ use crate::config::{LettersConfig, RelayConfig};
 use crate::connect::Opener;
 use crate::dsn::Dsns;
 use crate::hand::Hand;
-use crate::letters::Letters;
+use crate::letters::{LetterWriter, Letters};
 use crate::pool::{Limits, Pool, Report};
-use crate::route::Target;
 use crate::runner::Runner;
 use crate::schedule::Schedule;
 use crate::settle::Settler;
@@ -71,14 +70,17 @@ impl Relay {
     ) -> Result<Self, RelayError> {
         let tls = Connectors::new(config.ca_file.as_deref())?;
         let templates = Arc::new(Templates::load(templates)?);
-        let letters = Letters {
+        let writer = LetterWriter {
             config: letters,
             ours: around.hostname.clone(),
             templates: Arc::clone(&templates),
             clock: Arc::clone(&around.clock),
+        };
+        writer.check()?;
+        let letters = Letters {
+            writer,
             store: around.store.clone(),
         };
-        letters.check()?;
         Ok(Self {
             config,
             around,
@@ -88,14 +90,9 @@ impl Relay {
         })
     }
 
-    /// The writer of letters: for `explain`, and for tests that do not wait a minute.
+    /// The sender of letters: for tests that do not wait a minute.
     pub fn letters(&self) -> &Letters {
         &self.letters
-    }
-
-    /// Where a recipient's copy would go; none if no route matches. Asks no DNS.
-    pub fn route_for(&self, to: &ForwardPath, kind: Kind) -> Option<Target> {
-        self.config.route.target(to, kind, &self.around.hostname)
     }
 
     /// Runs until `stop` is true; then lets running transactions end within `shutdown_grace` and

@@ -19,10 +19,24 @@ use crate::route::EightBit;
 /// How long we listen for the last words of a next hop that went away in the middle of the message.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// The next hop had closed a connection that was kept for reuse: nothing was sent, so the same may
-/// be tried at once on a new one.
+/// What a transaction came to.
 #[derive(Debug)]
-pub(crate) struct Stale;
+pub(crate) struct Transacted {
+    /// One for each recipient, in order.
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) heard: Hearing,
+}
+
+/// Whether the next hop heard of the message at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// It answered MAIL.
+    Heard,
+    /// It answered MAIL by closing (421).
+    Closed,
+    /// It gave no reply to MAIL.
+    Deaf,
+}
 
 /// A transaction that is about to begin.
 pub(crate) struct Transaction<'a> {
@@ -62,26 +76,24 @@ struct Broken {
 }
 
 impl Transaction<'_> {
-    /// Carries it out: an answer for each recipient, in order. The connection's standing tells
-    /// whether it can be used again.
-    pub(crate) async fn run(mut self) -> Result<Vec<Answer>, Stale> {
+    /// Carries it out. The connection's standing tells whether it can be used again.
+    pub(crate) async fn run(mut self) -> Transacted {
         if let Some(answer) = self.misfit().await {
-            return Ok(vec![answer; self.recipients.len()]);
+            return Transacted {
+                answers: vec![answer; self.recipients.len()],
+                heard: Hearing::Heard,
+            };
         }
         let mut told = Told::default();
-        let end = self.converse(&mut told).await;
-        self.connection.standing = told.standing(end.is_err());
-        let reused = self.connection.served > 0;
-        if reused && told.went_stale(end.is_err()) {
-            return Err(Stale);
-        }
+        let broken = self.converse(&mut told).await.err();
+        self.connection.standing = told.standing(broken.is_some());
         self.connection.served += 1;
         let peer = &self.connection.peer;
-        let broken = end.err();
-        let count = self.recipients.len();
-        Ok((0..count)
-            .map(|at| told.answer(at, broken.as_ref(), peer))
-            .collect())
+        let answer = |at| told.answer(at, broken.as_ref(), peer);
+        Transacted {
+            answers: (0..self.recipients.len()).map(answer).collect(),
+            heard: told.hearing(),
+        }
     }
 
     /// Why the message cannot go through this next hop at all.
@@ -303,11 +315,11 @@ impl Told {
         }
     }
 
-    /// Whether a connection that had served before was closed before it heard of this message.
-    fn went_stale(&self, broken: bool) -> bool {
+    fn hearing(&self) -> Hearing {
         match &self.mail {
-            None => broken,
-            Some(mail) => mail.closes(),
+            Some(mail) if mail.closes() => Hearing::Closed,
+            Some(_) => Hearing::Heard,
+            None => Hearing::Deaf,
         }
     }
 
