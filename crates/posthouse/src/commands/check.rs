@@ -1,6 +1,11 @@
 //! `posthouse check`: everything that a start would find out, without starting.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use posthouse_hook::SystemClock;
+use posthouse_relay::LetterWriter;
+use posthouse_web::Pages;
 
 use super::{Outcome, block_on, chains_of, load};
 use crate::config::{self, Fault, Faults, Loaded};
@@ -23,10 +28,19 @@ pub(crate) fn run(config: Option<&Path>) -> Outcome {
     })
 }
 
-/// Templates that an operator replaced must parse.
+/// Templates that an operator replaced must render.
 fn check_templates(loaded: &Loaded) -> Result<(), Faults> {
-    let dir = loaded.config.templates.as_deref();
+    let config = &loaded.config;
+    let dir = config.templates.as_deref();
     let faulty = |error: &dyn std::fmt::Display| Fault::of_file(&loaded.file, error);
-    let _ = (dir, faulty(&""));
+    Pages::check(&config.web, dir).map_err(|error| faulty(&error))?;
+    let mail = dir.map(|dir| dir.join("mail"));
+    LetterWriter::new(
+        config.letters.clone(),
+        config.hostname.clone(),
+        mail.as_deref(),
+        Arc::new(SystemClock),
+    )
+    .map_err(|error| faulty(&error))?;
     Ok(())
 }

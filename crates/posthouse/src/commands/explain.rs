@@ -11,6 +11,8 @@ use posthouse_hook::{
     Chain, Clock as _, Content, Disposition, ForwardPath, Header, Id, Judgement, Kept, Message,
     Outcome, Recipient, Refusal, ReversePath, Session, SystemClock, Trail, Transaction, Verdict,
 };
+use posthouse_relay::LetterWriter;
+use posthouse_store::Kind;
 use serde::Serialize;
 
 use super::print::print_trail;
@@ -59,7 +61,7 @@ pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> super::Outcome {
             .ok_or_else(|| Failure::Usage(format!("there is no chain `{name}`")))?;
         let mut session = session(args);
         let result = converse(chain, &mut session, from, &to, message).await;
-        Ok(explain(&loaded, session, result))
+        explain(&loaded, session, result)
     })?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&[&explained])?);
@@ -193,9 +195,9 @@ fn header_of(message: &Bytes) -> Message {
     }
 }
 
-fn explain(loaded: &Loaded, session: Session, ended: Ended) -> Explained {
+fn explain(loaded: &Loaded, session: Session, ended: Ended) -> Result<Explained, Failure> {
     let trail = session.trail;
-    match ended {
+    Ok(match ended {
         Ended::Refused(refusal) => Explained {
             reply: refusal.to_string(),
             recipients: Vec::new(),
@@ -206,11 +208,11 @@ fn explain(loaded: &Loaded, session: Session, ended: Ended) -> Explained {
         Ended::Decided(tx, outcome) => Explained {
             reply: reply(&outcome),
             recipients: fates(loaded, &tx, &outcome),
-            letters: letters(loaded, &tx, &outcome),
+            letters: letters(loaded, &tx, &outcome)?,
             judgement: tx.notes.get::<Judgement>().cloned(),
             trail,
         },
-    }
+    })
 }
 
 fn reply(outcome: &Outcome) -> String {
@@ -252,27 +254,43 @@ fn kept_words(kept: &Kept) -> String {
 }
 
 fn next_hop(loaded: &Loaded, to: &ForwardPath) -> String {
-    {
-        let _ = (loaded, to);
-        String::new()
-    }
+    let config = &loaded.config;
+    let target = config
+        .relay
+        .route
+        .target(to, Kind::Relayed, &config.hostname);
+    target.map_or_else(
+        || "no route: it would fail".to_owned(),
+        |t| t.hop.to_string(),
+    )
 }
 
 /// The letters that would go out, if nothing else is held for these addresses.
-fn letters(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Vec<Letter> {
-    let held = posthouse_store::would_cause_letters(tx, outcome);
-    held.into_iter()
-        .filter_map(|to| {
-            let config = &loaded.config;
-            let text: Result<String, ()> = {
-                let _ = loaded;
-                Ok(String::new())
-            };
-            Some(Letter {
-                text: text.ok()?,
-                to,
-            })
-        })
+fn letters(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Result<Vec<Letter>, Failure> {
+    let config = &loaded.config;
+    let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
+    let writer = LetterWriter::new(
+        config.letters.clone(),
+        config.hostname.clone(),
+        templates.as_deref(),
+        Arc::new(SystemClock),
+    )?;
+    let field = |name| {
+        tx.message
+            .header
+            .first(name)
+            .map(|f| f.text())
+            .unwrap_or_default()
+    };
+    let write = |to: ForwardPath| {
+        let base = config.web.url.as_str();
+        let bytes = writer.preview(base, &to, &field("From"), &field("Subject"))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Letter { to, text })
+    };
+    posthouse_store::would_cause_letters(tx, outcome)
+        .into_iter()
+        .map(write)
         .collect()
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use posthouse_hook::{AddressList, Chain, DomainList, Live, NetworkList, OnError, Span, Step};
 use posthouse_plugins::{AsideError, BuildError, Common, ListSpec, Surroundings};
@@ -14,9 +13,6 @@ use toml::de::{DeTable, DeValue};
 
 use super::load::{ChainTables, StepTable};
 use super::{Fault, Faults, Lists, Loaded};
-
-/// How long one answer of a plugin may take, unless its step says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The keys that every step has, whatever its plugin.
 #[derive(Deserialize)]
@@ -122,10 +118,11 @@ impl<'a> Builder<'a> {
         let loaded = self.loaded;
         let plugin = posthouse_plugins::build(kind, &name, options, self)
             .map_err(|error| to_faults(loaded, error, head.plugin.span(), span))?;
+        let timeout = head.timeout.map(|span| span.0);
         Ok(Step {
             name,
+            timeout: timeout.unwrap_or_else(|| plugin.default_timeout()),
             plugin,
-            timeout: head.timeout.map_or(TIMEOUT, |span| span.0),
             on_error: head.on_error,
         })
     }
