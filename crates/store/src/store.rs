@@ -21,7 +21,7 @@ use crate::model::{Claimed, Counts, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
 use crate::spool::Spool;
-use crate::writer::Writer;
+use crate::writer::{Haste, Writer};
 use crate::{db, keyfile, letters, quarantine, queue, rows, tally};
 
 /// Tallies older than this serve no cap.
@@ -209,8 +209,16 @@ impl Store {
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_with(Haste::Urgent, work).await
+    }
+
+    async fn write_with<T: Send + 'static>(
+        &self,
+        haste: Haste,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         match &self.0.writer {
-            Some(writer) => writer.write(work).await,
+            Some(writer) => writer.write(haste, work).await,
             None => Err(StoreError::Failing("opened for reading only".to_owned())),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use crate::StoreError;
 
 /// Most jobs in one commit: bounds how long the first of them waits.
 const GROUP: usize = 256;
+/// How long a job that is in no haste waits for others to share its commit with.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// A handle to the writer thread. The thread ends, its jobs done, when the handle is dropped.
 pub(crate) struct Writer {
@@ -23,14 +26,26 @@ pub(crate) struct Writer {
 
 /// One unit of work within a commit.
 trait Job: Send {
+    /// Whether a client waits for it.
+    fn urgent(&self) -> bool;
     fn run(&mut self, db: &Connection) -> rusqlite::Result<()>;
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 struct Task<F, T> {
+    haste: Haste,
     work: F,
     result: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+/// How soon a job is wanted on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// Now: a client waits for it.
+    Urgent,
+    /// Soon: it may share the commit of an urgent one, which halves the fsyncs of a quiet server.
+    Lazy,
 }
 
 impl<F, T> Job for Task<F, T>
@@ -38,6 +53,10 @@ where
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
 {
+    fn urgent(&self) -> bool {
+        self.haste == Haste::Urgent
+    }
+
     fn run(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.result = Some((self.work)(db)?);
         Ok(())
@@ -68,10 +87,12 @@ impl Writer {
     /// Runs `work` in the next commit and gives its result once that is durable.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
+        haste: Haste,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let task = Task {
+            haste,
             work,
             result: None,
             answer,
@@ -95,16 +116,30 @@ impl Drop for Writer {
 fn serve(db: &Connection, waiting: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
-        while group.len() < GROUP {
-            match waiting.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
-            }
-        }
+        gather(waiting, &mut group);
         match commit(db, &mut group) {
             Ok(()) => finish(group),
             Err(error) if group.len() == 1 => fail(group, &error),
             Err(_) => one_by_one(db, group),
+        }
+    }
+}
+
+/// Takes all that waits; lingers only while nothing in the group is urgent.
+fn gather(waiting: &Receiver<Box<dyn Job>>, group: &mut Vec<Box<dyn Job>>) {
+    let begun = Instant::now();
+    let mut urgent = group.iter().any(|job| job.urgent());
+    while group.len() < GROUP {
+        let patience = match urgent {
+            true => Duration::ZERO,
+            false => LINGER.saturating_sub(begun.elapsed()),
+        };
+        match waiting.recv_timeout(patience) {
+            Ok(job) => {
+                urgent |= job.urgent();
+                group.push(job);
+            }
+            Err(_) => return,
         }
     }
 }
@@ -163,6 +198,7 @@ mod tests {
         let (answer, answered) = oneshot::channel();
         let work = move |db: &Connection| db.execute("INSERT INTO t VALUES (?1)", [n]);
         let task = Task {
+            haste: Haste::Urgent,
             work,
             result: None,
             answer,

@@ -11,6 +11,7 @@ use super::{Store, StoreError};
 use crate::intake::Intake;
 use crate::model::{Attempted, Claimed, OwnMessage};
 use crate::queue::{self, ClaimedRow};
+use crate::writer::Haste;
 
 impl Store {
     /// Messages that were accepted just now and are already claimed: for the relay, once.
@@ -66,7 +67,9 @@ impl Store {
         self.0.readers.read(queue::next_due).await
     }
 
-    /// Records what attempts came to, and queues the DSNs that they cause, in one commit.
+    /// Records what attempts came to, and queues the DSNs that they cause, in one commit. It waits
+    /// a few milliseconds for a commit to share: a crash in between repeats these attempts, which
+    /// it could do anyhow.
     pub async fn settle(
         &self,
         results: Vec<Attempted>,
@@ -79,7 +82,7 @@ impl Store {
             .collect();
         let due = !notices.is_empty();
         let files = self
-            .write(move |db| {
+            .write_with(Haste::Lazy, move |db| {
                 notices.iter().try_for_each(|notice| notice.insert(db))?;
                 settle_all(db, &results, now)
             })
