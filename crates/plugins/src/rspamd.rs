@@ -113,6 +113,12 @@ impl Plugin for Rspamd {
         Nature::Measures
     }
 
+    /// The plugin's own limit comes first, so that a slow server is no failure of ours.
+    fn default_timeout(&self) -> Duration {
+        let Span(limit) = self.config.scan_timeout;
+        limit.saturating_add(scan::SLACK)
+    }
+
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Answer {
         let scan = match self.ask(session, tx).await {
             Ok((reply, found)) => self.scan(reply, found),

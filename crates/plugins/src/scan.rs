@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_hook::facts::Scans;
@@ -16,6 +17,9 @@ const MAX_TESTS: usize = 100;
 const MAX_NAME: usize = 64;
 /// Longest reason in characters.
 const MAX_WHY: usize = 200;
+/// What a scanner may take beyond its own limit before the chain gives it up: reading the message
+/// and looking up names are not the server's doing.
+pub(crate) const SLACK: Duration = Duration::from_secs(5);
 /// Octets that are read from a spool file at a time.
 const BLOCK: u64 = 64 * 1024;
 
