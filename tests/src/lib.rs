@@ -14,6 +14,7 @@ pub mod postfix;
 pub mod posthouse;
 pub mod proc;
 pub mod rspamd;
+pub mod sink;
 pub mod smtp;
 pub mod spamd;
 pub mod wait;
