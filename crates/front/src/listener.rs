@@ -3,6 +3,9 @@
 //! Accepting survives whatever `accept` says; a client that is one too many is told so and let go
 //! without a task of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
@@ -169,7 +172,13 @@ impl Door {
         let service = Arc::clone(&self.service);
         let phase = self.phase.subscribe();
         let chain = self.chain.load();
-        let session = Conversation::new(stream, [client, local], chain, service, phase);
+        let session = Box::new(Conversation::new(
+            stream,
+            [client, local],
+            chain,
+            service,
+            phase,
+        ));
         let id = session.session().id;
         let span = tracing::info_span!("session", %id, client = %session.session().client);
         let serve = async move {

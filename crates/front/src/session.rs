@@ -87,8 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         &self.session
     }
 
-    /// Serves the client until one side ends the session.
-    pub(crate) async fn run(mut self) {
+    /// Serves the client until one side ends the session. In a box, because a future that owns its
+    /// argument holds it twice, and there may be thousands of idle sessions.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let Err(end) = self.talk().await;
         tracing::debug!(%end, "session ends");
         match end {
@@ -99,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.reset();
         self.chain.disconnect(&self.session);
         if !matches!(end, End::Broken(_)) {
-            self.wire.close(self.service.limits.command_timeout).await;
+            Box::pin(self.wire.close(self.service.limits.command_timeout)).await;
         }
     }
 

@@ -22,14 +22,21 @@ use crate::service::Service;
 use crate::session::Conversation;
 use crate::spool::SpoolDir;
 
-/// What was committed, in order.
+/// What was committed, in order, and how long the trail was each time.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<Transaction>>);
+pub(crate) struct Kept(Mutex<Vec<(Transaction, usize)>>);
 
 impl Kept {
     /// The transactions so far.
     pub(crate) fn all(&self) -> Vec<Transaction> {
-        self.0.lock().expect("no test panics with it").clone()
+        let kept = self.0.lock().expect("no test panics with it");
+        kept.iter().map(|(tx, _)| tx.clone()).collect()
+    }
+
+    /// The number of entries in the trail of each.
+    pub(crate) fn trails(&self) -> Vec<usize> {
+        let kept = self.0.lock().expect("no test panics with it");
+        kept.iter().map(|(_, entries)| *entries).collect()
     }
 
     /// The bytes of every message so far.
@@ -56,14 +63,12 @@ pub(crate) fn octets(content: &Content) -> Vec<u8> {
 impl Commit for Kept {
     async fn commit(
         &self,
-        _session: &Session,
+        session: &Session,
         tx: &Transaction,
         _outcome: &Outcome,
     ) -> Result<Receipt, CommitError> {
-        self.0
-            .lock()
-            .expect("no test panics with it")
-            .push(tx.clone());
+        let mut kept = self.0.lock().expect("no test panics with it");
+        kept.push((tx.clone(), session.trail.entries.len()));
         Ok(Receipt {
             id: tx.id,
             link: None,
@@ -122,7 +127,7 @@ pub(crate) struct Dialed {
 /// Begins a session that spools into `dir`.
 pub(crate) fn dial(limits: Limits, dir: &Path) -> Dialed {
     let (session, (client, kept, phase)) = conversation(limits, dir);
-    let server = tokio::spawn(session.run());
+    let server = tokio::spawn(Box::new(session).run());
     Dialed {
         client,
         server,

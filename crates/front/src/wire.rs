@@ -90,13 +90,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Writes what gathered and closes the connection so that the client can still read it.
-    pub(crate) async fn close(mut self, limit: Duration) {
+    pub(crate) async fn close(&mut self, limit: Duration) {
         let farewell = async {
             self.flush(limit).await?;
             self.stream.shutdown().await
         };
         if farewell.await.is_ok() {
-            let (mut rest, mut nowhere) = (self.stream.take(LINGER_OCTETS), tokio::io::sink());
+            let (mut rest, mut nowhere) =
+                ((&mut self.stream).take(LINGER_OCTETS), tokio::io::sink());
             let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
         }
     }

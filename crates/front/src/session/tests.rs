@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::limits::Limits;
 use crate::phase::Phase;
-use crate::testing::{dial, octets};
+use crate::testing::{conversation, dial, octets};
 
 const ENVELOPE: &str = "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
 const SLOW: &str =
@@ -77,13 +77,29 @@ async fn a_spool_that_fails_defers_and_the_session_goes_on() {
     assert!(dialed.kept.all().is_empty());
 }
 
+#[tokio::test]
+async fn a_trail_tells_of_one_transaction() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut dialed = dial(Limits::default(), dir.path());
+    let (hello, envelope) = ENVELOPE.split_at(ENVELOPE.find("MAIL").expect("there"));
+    dialed.send(hello.as_bytes()).await;
+    for _ in 0..3 {
+        dialed
+            .send(format!("{envelope}DATA\r\n.\r\n").as_bytes())
+            .await;
+        dialed.hear("250 2.6").await;
+        dialed.send(format!("{envelope}RSET\r\n").as_bytes()).await;
+        dialed.hear("Flushed").await;
+    }
+    assert_eq!(dialed.kept.trails(), [2, 2, 2], "one at rcpt, one at data");
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_ends_a_session() {
     let dir = tempfile::tempdir().expect("a directory");
-    let dialed = dial(Limits::default(), dir.path());
-    let mut waiting = dialed;
-    waiting.hear("421 4.4.2 Timeout").await;
-    waiting.server.await.expect("no panic");
+    let mut dialed = dial(Limits::default(), dir.path());
+    dialed.hear("421 4.4.2 Timeout").await;
+    dialed.server.await.expect("no panic");
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,11 +171,11 @@ async fn a_message_without_end_is_cut_off() {
 #[tokio::test]
 async fn an_idle_session_is_small() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut dialed = dial(Limits::default(), dir.path());
-    dialed.hear("220").await;
-    let (session, _peer) = crate::testing::conversation(Limits::default(), dir.path());
-    let size = std::mem::size_of_val(&session.run());
-    assert!(size <= 1_400, "the future of a session has {size} octets");
+    let (session, _peer) = conversation(Limits::default(), dir.path());
+    let session = Box::new(session);
+    let state = std::mem::size_of_val(&*session);
+    let future = std::mem::size_of_val(&session.run());
+    assert!(state + future <= 1_024, "{state} and {future} octets");
 }
 
 fn any_session() -> impl Strategy<Value = Vec<Vec<u8>>> {
