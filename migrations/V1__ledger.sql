@@ -36,9 +36,10 @@ CREATE TABLE facts (
 ) STRICT;
 CREATE INDEX facts_identity ON facts (identity);
 
+-- WITHOUT ROWID here and below: each index is one more page to write in every commit.
 CREATE TABLE recipient (
-    id         INTEGER PRIMARY KEY,
     message    INTEGER NOT NULL,
+    id         INTEGER NOT NULL,
     address    TEXT    NOT NULL,               -- as the client gave it
     owner      INTEGER,                        -- the address row, for copies to filtered domains
     kind       TEXT    NOT NULL,
@@ -46,11 +47,12 @@ CREATE TABLE recipient (
     filtered   INTEGER,                        -- the matrix's row, for copies that were held
     attempts   INTEGER NOT NULL DEFAULT 0,
     queued_at  INTEGER NOT NULL,               -- accepted or released: the queue time counts from here
-    due_at     INTEGER,                        -- next attempt, or end of the lease
+    due_at     INTEGER,                        -- next attempt, or end of the lease; NULL while
+                                               -- handed over in memory
     said       TEXT    NOT NULL DEFAULT '',
-    changed_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX recipient_message ON recipient (message);
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (message, id)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX recipient_owner ON recipient (owner, message) WHERE owner IS NOT NULL;
 
@@ -75,13 +77,13 @@ CREATE TABLE tally (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (
-    seq     INTEGER PRIMARY KEY,
-    at      INTEGER NOT NULL,
     item    INTEGER NOT NULL,                  -- the message, or the address
+    seq     INTEGER NOT NULL,                  -- counts up
+    at      INTEGER NOT NULL,
     subject INTEGER NOT NULL,                  -- the recipient row, or the same as item
     event   TEXT    NOT NULL,
     state   TEXT    NOT NULL,
     who     TEXT    NOT NULL,
-    detail  TEXT    NOT NULL
-) STRICT;
-CREATE INDEX audit_item ON audit (item);
+    detail  TEXT    NOT NULL,
+    PRIMARY KEY (item, seq)
+) STRICT, WITHOUT ROWID;

@@ -57,7 +57,7 @@ async fn after_a_release_the_page_tells_what_the_next_hop_said() {
     let claimed = claimed.expect("the store works");
     let settle = |result, said: &str| {
         vec![Attempted {
-            recipient: claimed[0].recipients[0].id,
+            copy: claimed[0].recipients[0].id,
             result,
             said: said.to_owned(),
             next_hop: "mx.there.example[192.0.2.9]:25".to_owned(),

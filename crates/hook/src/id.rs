@@ -22,6 +22,11 @@ const COUNT_BITS: u32 = 14;
 pub struct Id(pub i64);
 
 impl Id {
+    /// The least id that can be made at that moment.
+    pub fn first_of(time: Timestamp) -> Self {
+        Self((time.0 - EPOCH).max(0) << (NODE_BITS + COUNT_BITS))
+    }
+
     /// When the id was made.
     pub fn time(self) -> Timestamp {
         Timestamp((self.0 >> (NODE_BITS + COUNT_BITS)) + EPOCH)

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use posthouse_hook::{Content, Id};
-use posthouse_store::Claimed;
+use posthouse_hook::Content;
+use posthouse_store::{Claimed, CopyId};
 use tokio::sync::Notify;
 
 /// Octets in memory of messages that were claimed from the ledger. What comes by the hand-over is
@@ -32,7 +32,7 @@ struct Weight {
 /// The recipients in hand.
 #[derive(Debug, Default)]
 pub(crate) struct Hand {
-    copies: Mutex<HashSet<Id>>,
+    copies: Mutex<HashSet<CopyId>>,
     octets: AtomicUsize,
     stirred: Notify,
 }
@@ -80,7 +80,7 @@ impl Hand {
     }
 
     /// These are settled.
-    pub(crate) fn settled(&self, copies: impl IntoIterator<Item = Id>) {
+    pub(crate) fn settled(&self, copies: impl IntoIterator<Item = CopyId>) {
         let mut held = self.lock();
         for copy in copies {
             held.remove(&copy);
@@ -88,11 +88,11 @@ impl Hand {
     }
 
     /// What was never settled.
-    pub(crate) fn rest(&self) -> Vec<Id> {
+    pub(crate) fn rest(&self) -> Vec<CopyId> {
         self.lock().iter().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<Id>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<CopyId>> {
         self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,14 +106,21 @@ impl Drop for Weight {
 
 #[cfg(test)]
 mod tests {
-    use posthouse_hook::{ForwardPath, ReversePath, Timestamp};
+    use posthouse_hook::{ForwardPath, Id, ReversePath, Timestamp};
     use posthouse_store::{ClaimedRecipient, Kind};
 
     use super::*;
 
+    fn copy(recipient: i64) -> CopyId {
+        CopyId {
+            message: Id(1),
+            recipient: Id(recipient),
+        }
+    }
+
     fn claimed(ids: &[i64]) -> Claimed {
         let recipient = |id: &i64| ClaimedRecipient {
-            id: Id(*id),
+            id: copy(*id),
             forward_path: ForwardPath::Postmaster,
             kind: Kind::Relayed,
             attempts: 0,
@@ -138,8 +145,8 @@ mod tests {
         let second = hand.take(claimed(&[2, 3])).expect("one is new");
         assert_eq!(second.claimed.recipients.len(), 1);
         assert!(hand.take(claimed(&[1, 3])).is_none());
-        hand.settled([Id(1), Id(2)]);
-        assert_eq!(hand.rest(), [Id(3)]);
+        hand.settled([copy(1), copy(2)]);
+        assert_eq!(hand.rest(), [copy(3)]);
         assert!(!hand.has_room());
         drop((first, second));
         assert!(hand.has_room());

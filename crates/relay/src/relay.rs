@@ -183,8 +183,8 @@ impl Relay {
 
     /// What was never settled goes back to the queue.
     async fn give_back(&self, hand: &Hand) {
-        let back = |recipient| Attempted {
-            recipient,
+        let back = |copy| Attempted {
+            copy,
             result: AttemptResult::GivenBack,
             said: "shutdown".to_owned(),
             next_hop: String::new(),

@@ -67,7 +67,7 @@ impl Settler {
                     note_failure(&mut failures, &parcel, at, &answer);
                 }
                 results.push(Attempted {
-                    recipient: parcel.claimed.recipients[at].id,
+                    copy: parcel.claimed.recipients[at].id,
                     result,
                     said: answer.said,
                     next_hop: answer.next_hop,
@@ -124,8 +124,7 @@ impl Settler {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(longest);
         }
-        self.hand
-            .settled(results.iter().map(|result| result.recipient));
+        self.hand.settled(results.iter().map(|result| result.copy));
         let deferred = |result: &Attempted| matches!(result.result, AttemptResult::Deferred(_));
         if results.iter().any(deferred) {
             self.hand.stir();

@@ -104,7 +104,7 @@ async fn work(store: Store, bytes: Bytes, count: usize) {
             .iter()
             .flat_map(|m| &m.recipients)
             .map(|recipient| Attempted {
-                recipient: recipient.id,
+                copy: recipient.id,
                 result: AttemptResult::Delivered,
                 said: String::new(),
                 next_hop: String::new(),

@@ -26,8 +26,9 @@ pub(crate) fn append(db: &Connection, line: &Line<'_>, by: &Actor) -> rusqlite::
     let from = by.from.map(|ip| format!("{ip} ")).unwrap_or_default();
     let detail = clean(&format!("{from}{}", line.detail));
     db.prepare_cached(
-        "INSERT INTO audit (at, item, subject, event, state, who, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO audit (item, seq, at, subject, event, state, who, detail)
+         VALUES (?2, (SELECT coalesce(max(seq), 0) + 1 FROM audit WHERE item = ?2),
+                 ?1, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         line.at.0,

@@ -70,8 +70,8 @@ pub(crate) struct Copy {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Queued,
-    /// Handed over in memory: claimed from the start, under a lease that ends then.
-    Sending(Timestamp),
+    /// Handed over in memory: claimed from the start.
+    HandedOver,
     Held(Row),
     Discarded,
 }
@@ -80,7 +80,7 @@ impl Fate {
     fn state(self) -> State {
         match self {
             Self::Queued => State::Queued,
-            Self::Sending(_) => State::Sending,
+            Self::HandedOver => State::Sending,
             Self::Held(_) => State::Held,
             Self::Discarded => State::Discarded,
         }
@@ -89,8 +89,7 @@ impl Fate {
     fn due_at(self, now: Timestamp) -> Option<i64> {
         match self {
             Self::Queued => Some(now.0),
-            Self::Sending(until) => Some(until.0),
-            Self::Held(_) | Self::Discarded => None,
+            Self::HandedOver | Self::Held(_) | Self::Discarded => None,
         }
     }
 
@@ -170,10 +169,10 @@ impl Intake {
     }
 
     /// Marks what waits for the relay as handed over.
-    pub(crate) fn hand_over(&mut self, until: Timestamp) {
+    pub(crate) fn hand_over(&mut self) {
         for copy in &mut self.copies {
             if copy.fate == Fate::Queued {
-                copy.fate = Fate::Sending(until);
+                copy.fate = Fate::HandedOver;
             }
         }
     }

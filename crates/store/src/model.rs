@@ -59,11 +59,20 @@ pub struct Claimed {
     pub reserved: Option<Reserved>,
 }
 
+/// Names one recipient's copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CopyId {
+    /// The message.
+    pub message: Id,
+    /// The recipient row.
+    pub recipient: Id,
+}
+
 /// One recipient of an attempt.
 #[derive(Debug, Clone)]
 pub struct ClaimedRecipient {
-    /// The row's id.
-    pub id: Id,
+    /// The copy.
+    pub id: CopyId,
     /// To whom.
     pub forward_path: ForwardPath,
     /// For the choice of a route.
@@ -75,8 +84,8 @@ pub struct ClaimedRecipient {
 /// What an attempt came to for one recipient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempted {
-    /// The recipient row.
-    pub recipient: Id,
+    /// The copy.
+    pub copy: CopyId,
     /// The result.
     pub result: AttemptResult,
     /// The next hop's words, or why it could not be reached. Cleaned by the store for display.

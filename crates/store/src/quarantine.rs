@@ -4,7 +4,7 @@ use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
-use crate::queue::{self, Change, apply, selected};
+use crate::queue::{self, Change, Copy, apply, selected};
 use crate::state::{Event, State};
 use crate::tally;
 
@@ -12,6 +12,8 @@ use crate::tally;
 const WINDOW: i64 = 24;
 /// Most messages that one round of tidying deletes: the writer serves others in between.
 const ROUND: i64 = 200;
+/// Most audit lines that one round of trimming deletes.
+const AUDIT_ROUND: usize = 5000;
 
 /// Held → queued. With caps: all of the selection or nothing.
 pub(crate) fn release(
@@ -46,15 +48,17 @@ pub(crate) fn release(
     };
     let done = queue::apply_to(db, what, &[State::Held], &change, by)?;
     for copy in &held {
-        mark_released(db, copy.id, now)?;
+        mark_released(db, copy, now)?;
     }
     Ok(Released::Done(done))
 }
 
 /// The permanent mark: a released copy never meets the chain again, and has routes of its own.
-fn mark_released(db: &Connection, recipient: Id, now: Timestamp) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE recipient SET kind = 'released', queued_at = ?2 WHERE id = ?1")?
-        .execute(params![recipient.0, now.0])?;
+fn mark_released(db: &Connection, copy: &Copy, now: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE recipient SET kind = 'released', queued_at = ?3 WHERE message = ?1 AND id = ?2",
+    )?
+    .execute(params![copy.message.0, copy.id.0, now.0])?;
     Ok(())
 }
 
@@ -203,13 +207,15 @@ fn expire_one(db: &Connection, item: Id, now: Timestamp) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Deletes audit lines from before `before`, a round at a time.
+/// Deletes audit lines from before `before`, a round at a time. Items are numbered by time, so the
+/// oldest come first; the lines of an item that is still kept stay. Says whether there may be more.
 pub(crate) fn trim_audit(db: &Connection, before: Timestamp) -> rusqlite::Result<bool> {
     let gone = db
         .prepare_cached(
-            "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit ORDER BY seq LIMIT 5000)
-             AND at < ?1",
+            "DELETE FROM audit WHERE (item, seq) IN (
+               SELECT item, seq FROM audit WHERE item < ?1 ORDER BY item LIMIT ?3)
+             AND at < ?2 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = audit.item)",
         )?
-        .execute([before.0])?;
-    Ok(gone == 5000)
+        .execute(params![Id::first_of(before).0, before.0, AUDIT_ROUND])?;
+    Ok(gone == AUDIT_ROUND)
 }

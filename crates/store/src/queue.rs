@@ -6,7 +6,9 @@ use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
 use crate::audit::{self, Line, clean};
-use crate::model::{Actor, AttemptResult, Attempted, ClaimedRecipient, Done, Kind, Selection};
+use crate::model::{
+    Actor, AttemptResult, Attempted, ClaimedRecipient, CopyId, Done, Kind, Selection,
+};
 use crate::rows::{forward_path, kind, reverse_path, state, unreadable};
 use crate::state::{Event, State, next};
 
@@ -42,10 +44,11 @@ pub(crate) fn apply(
         return Ok(false);
     };
     db.prepare_cached(
-        "UPDATE recipient SET state = ?2, due_at = ?3, said = coalesce(?4, said), changed_at = ?5
-         WHERE id = ?1",
+        "UPDATE recipient SET state = ?3, due_at = ?4, said = coalesce(?5, said), changed_at = ?6
+         WHERE message = ?1 AND id = ?2",
     )?
     .execute(params![
+        copy.message.0,
         copy.id.0,
         state.name(),
         change.due_at.map(|t| t.0),
@@ -74,10 +77,12 @@ fn copy_of(row: &SqlRow<'_>) -> rusqlite::Result<Copy> {
     })
 }
 
-fn copy(db: &Connection, id: Id) -> rusqlite::Result<Option<Copy>> {
-    db.prepare_cached("SELECT id, message, state, address, kind FROM recipient WHERE id = ?1")?
-        .query_row([id.0], copy_of)
-        .optional()
+fn copy(db: &Connection, id: CopyId) -> rusqlite::Result<Option<Copy>> {
+    db.prepare_cached(
+        "SELECT id, message, state, address, kind FROM recipient WHERE message = ?1 AND id = ?2",
+    )?
+    .query_row([id.message.0, id.recipient.0], copy_of)
+    .optional()
 }
 
 /// The copies of a selection, in order.
@@ -188,7 +193,10 @@ fn due_copies(db: &Connection, message: Id, now: Timestamp) -> rusqlite::Result<
     )?
     .query_map(params![message.0, now.0], |row| {
         let recipient = ClaimedRecipient {
-            id: Id(row.get(0)?),
+            id: CopyId {
+                message: Id(row.get(1)?),
+                recipient: Id(row.get(0)?),
+            },
             forward_path: forward_path(row, 3)?,
             kind: kind(row, 4)?,
             attempts: row.get(5)?,
@@ -229,18 +237,27 @@ pub(crate) fn next_due(db: &Connection) -> rusqlite::Result<Option<Timestamp>> {
         .map(|due| due.map(Timestamp))
 }
 
-/// At start: no worker of a former run lives, so every lease is void.
-pub(crate) fn void_leases(db: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+/// Gives back what is being sent since before `since`: at start everything, because no worker of a
+/// former run lives; later what a worker has lost. Copies that were handed over in memory have no
+/// time in the calendar, which would cost every message a page.
+pub(crate) fn void_leases(
+    db: &Connection,
+    since: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
     let sending = db
-        .prepare("SELECT id, message, state, address, kind FROM recipient WHERE state = 'sending'")?
-        .query_map([], copy_of)?
+        .prepare(
+            "SELECT id, message, state, address, kind FROM recipient
+             WHERE state = 'sending' AND changed_at <= ?1",
+        )?
+        .query_map([since.0], copy_of)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let back = Change {
         event: Event::GiveBack,
         at: now,
         due_at: Some(now),
         said: None,
-        detail: "restart",
+        detail: "the lease is void",
     };
     for copy in &sending {
         apply(db, copy, &back, &Actor::local("relay"))?;
@@ -254,7 +271,7 @@ pub(crate) fn settle(
     attempt: &Attempted,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Id>> {
-    let Some(copy) = copy(db, attempt.recipient)? else {
+    let Some(copy) = copy(db, attempt.copy)? else {
         return Ok(None);
     };
     let said = clean(&attempt.said);
@@ -277,8 +294,10 @@ pub(crate) fn settle(
         return Ok(None);
     }
     if event != Event::GiveBack {
-        db.prepare_cached("UPDATE recipient SET attempts = attempts + 1 WHERE id = ?1")?
-            .execute([copy.id.0])?;
+        db.prepare_cached(
+            "UPDATE recipient SET attempts = attempts + 1 WHERE message = ?1 AND id = ?2",
+        )?
+        .execute([copy.message.0, copy.id.0])?;
     }
     if event == Event::Fail && copy.kind == Kind::Letter {
         end_letters(db, &copy.address)?;
@@ -365,8 +384,8 @@ impl Kind {
 }
 
 /// Puts a claimed copy whose bytes are missing where an operator sees it.
-pub(crate) fn park(db: &Connection, recipient: Id, now: Timestamp) -> rusqlite::Result<()> {
-    let Some(mut copy) = copy(db, recipient)? else {
+pub(crate) fn park(db: &Connection, id: CopyId, now: Timestamp) -> rusqlite::Result<()> {
+    let Some(mut copy) = copy(db, id)? else {
         return Ok(());
     };
     let why = "the bytes of this message are missing from the spool";

@@ -24,6 +24,8 @@ use crate::spool::Spool;
 use crate::writer::{Haste, Writer};
 use crate::{db, keyfile, letters, quarantine, queue, rows, tally};
 
+/// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
+const LEASE: Duration = Duration::from_secs(6 * 3600);
 /// Tallies older than this serve no cap.
 const TALLIES: Duration = Duration::from_secs(40 * 24 * 3600);
 
@@ -83,7 +85,7 @@ impl Store {
         let spool = Spool::open(settings.state.join("spool"))?;
         let db = db::open_writer(&settings.state.join("ledger.db"))?;
         let swept = spool.sweep(&spooled(&db)?)?;
-        let returned = queue::void_leases(&db, clock.now())?;
+        let returned = queue::void_leases(&db, Timestamp(i64::MAX), clock.now())?;
         tracing::info!(state = %settings.state.display(), swept, returned, "store is open");
         let writer = Writer::start(db)?;
         Self::assemble(settings, clock, spool, Some(writer), Some(lock))
@@ -197,6 +199,8 @@ impl Store {
             .write(move |db| quarantine::trim_audit(db, audited))
             .await?
         {}
+        self.write(move |db| queue::void_leases(db, now.before(LEASE), now))
+            .await?;
         let counted = now.before(TALLIES);
         self.write(move |db| tally::forget(db, counted)).await
     }

@@ -16,8 +16,8 @@ use posthouse_hook::{
     ReversePath, Row, Session, Spf, Timestamp, Transaction, Vouched, Why,
 };
 use posthouse_store::{
-    Actor, AttemptResult, Attempted, Filter, Kind, LetterCaps, LetterSent, OwnMessage, Proven,
-    ReleaseCaps, Released, Selection, Settings, State, Store, StoreError,
+    Actor, AttemptResult, Attempted, CopyId, Filter, Kind, LetterCaps, LetterSent, OwnMessage,
+    Proven, ReleaseCaps, Released, Selection, Settings, State, Store, StoreError,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -189,9 +189,9 @@ fn judgement(from: &str, rows: usize, bytes: &str) -> Judgement {
     }
 }
 
-fn attempt(recipient: Id, result: AttemptResult) -> Attempted {
+fn attempt(copy: CopyId, result: AttemptResult) -> Attempted {
     Attempted {
-        recipient,
+        copy,
         result,
         said: "250 2.0.0 taken\r\nevil".to_owned(),
         next_hop: "127.0.0.1:25".to_owned(),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use posthouse_hook::{
     Commit, CommitError, Content, Id, Link, LinkKind, Outcome, Receipt, ReversePath, Session,
@@ -12,11 +11,7 @@ use posthouse_hook::{
 use super::{Store, StoreError};
 use crate::handoff::Reserved;
 use crate::intake::{Body, Fate, Intake, in_row};
-use crate::model::{Claimed, ClaimedRecipient};
-
-/// How long a copy that was handed over in memory may stay with the relay. Only a relay that hangs
-/// outlives it: after a crash every lease is void at once.
-const FRESH_LEASE: Duration = Duration::from_secs(6 * 3600);
+use crate::model::{Claimed, ClaimedRecipient, CopyId};
 
 #[async_trait::async_trait]
 impl Commit for Store {
@@ -40,7 +35,7 @@ impl Commit for Store {
         let reserved = self.reserve(&intake, content);
         let relays_at_once = intake.relays() && reserved.is_some();
         if relays_at_once {
-            intake.hand_over(now.after(FRESH_LEASE));
+            intake.hand_over();
         }
         let intake = Arc::new(intake);
         let spooled = matches!(intake.body, Body::File);
@@ -133,9 +128,12 @@ fn fresh(intake: &Intake, content: &Content, reserved: Reserved) -> Claimed {
     let recipients = intake
         .copies
         .iter()
-        .filter(|copy| matches!(copy.fate, Fate::Sending(_)))
+        .filter(|copy| copy.fate == Fate::HandedOver)
         .map(|copy| ClaimedRecipient {
-            id: copy.id,
+            id: CopyId {
+                message: intake.id,
+                recipient: copy.id,
+            },
             forward_path: copy.address.clone(),
             kind: copy.kind,
             attempts: 0,
