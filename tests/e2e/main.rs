@@ -14,6 +14,7 @@ mod received;
 mod relay_answers;
 mod relay_bytes;
 mod relay_notices;
+mod relay_once;
 mod relay_routes;
 mod relay_site;
 mod rfc7208;

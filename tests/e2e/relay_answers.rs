@@ -253,6 +253,27 @@ fn a_kept_connection_that_was_closed_is_replaced_at_once() {
 }
 
 #[test]
+fn a_next_hop_that_closes_at_the_next_message_gets_it_on_a_new_connection() {
+    let enough = Act::SayAndClose(b"421 4.7.0 Enough for one connection\r\n".to_vec());
+    for act in [enough, Act::Die] {
+        let script = Script::friendly()
+            .act_times("MAIL", Act::Say(b"250 2.1.0 Ok\r\n".to_vec()), 1)
+            .act_times("MAIL", act, 1);
+        let sink = Sink::start(script);
+        let site = Site::to(
+            sink.addr(),
+            &format!("connections_per_next_hop = 1\n{ONCE}"),
+        );
+        for _ in 0..2 {
+            let id = site.submit(&mail(&["bob@b.example"], HELLO));
+            site.said(id, "deliver");
+            assert!(site.audited(id, "defer").is_empty());
+        }
+        assert_eq!(sink.connections(), 2);
+    }
+}
+
+#[test]
 fn eight_bit_mail_by_the_route_s_word() {
     let eight: &[u8] = b"Subject: x\r\n\r\n\xe4\r\n";
     let sink = Sink::start(Script::offering(&["PIPELINING"]));

@@ -151,13 +151,19 @@ fn without_a_route_the_message_waits() {
 
 #[test]
 fn a_next_hop_that_cannot_be_reached_is_left_alone_for_a_while() {
-    let sink = Sink::start(Script::friendly().on("CONNECT", "421 4.3.2 Not now"));
-    let site = Site::to(sink.addr(), "rest = \"1h\"\nretry = [\"1h\"]");
-    for _ in 0..3 {
-        let id = site.submit(&mail(&["bob@b.example"], HELLO));
-        assert!(site.said(id, "defer").contains("421 4.3.2 Not now"));
-    }
-    assert_eq!(sink.connections(), 1);
+    let closed = Act::Say(b"421 4.3.2 Not now\r\n".to_vec());
+    let sink = Sink::start(Script::friendly().act_times("CONNECT", closed, 1));
+    let site = Site::to(sink.addr(), &format!("rest = \"3s\"\n{ONCE}"));
+    let first = site.submit(&mail(&["bob@b.example"], HELLO));
+    assert!(site.said(first, "defer").contains("421 4.3.2 Not now"));
+    let second = site.submit(&mail(&["bob@b.example"], HELLO));
+    assert!(site.said(second, "defer").contains("421 4.3.2 Not now"));
+    assert_eq!(sink.connections(), 1, "no attempt was made for the second");
+    site.said(second, "deliver");
+    assert!(
+        site.audited(first, "deliver").is_empty(),
+        "it was attempted, and waits for its time"
+    );
 }
 
 /// Else a queue full of messages for it would hold up all others, one deadline after the other.

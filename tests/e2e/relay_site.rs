@@ -172,6 +172,11 @@ impl Site {
         self.events(id, event, 1).remove(0).detail
     }
 
+    /// The ledger's file.
+    pub(crate) fn ledger(&self) -> std::path::PathBuf {
+        self.state.path().join("state/ledger.db")
+    }
+
     /// The writer of letters.
     pub(crate) fn letters(&self) -> &Letters {
         self.relay.letters()

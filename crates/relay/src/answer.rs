@@ -4,7 +4,7 @@ use std::fmt;
 
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::response::Response;
-use posthouse_hook::Enhanced;
+use posthouse_hook::{Enhanced, Timestamp};
 
 /// Longest text of a reply that is kept, in octets.
 const MAX_TEXT: usize = 500;
@@ -40,6 +40,8 @@ pub(crate) struct Answer {
     pub(crate) said: String,
     /// The next hop as it is known: `host[ip]:port`, or the target if no host was reached.
     pub(crate) next_hop: String,
+    /// When to try again, if the usual wait does not fit: no attempt was made.
+    pub(crate) retry_at: Option<Timestamp>,
 }
 
 impl Answer {
@@ -56,6 +58,7 @@ impl Answer {
             speaker: Speaker::NextHop,
             said: heard.to_string(),
             next_hop: next_hop.to_owned(),
+            retry_at: None,
         }
     }
 
@@ -72,6 +75,7 @@ impl Answer {
             speaker: Speaker::Relay,
             said: format!("{status} {why}"),
             next_hop: next_hop.to_owned(),
+            retry_at: None,
         }
     }
 

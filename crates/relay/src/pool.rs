@@ -260,10 +260,14 @@ impl Shared {
         }
     }
 
+    /// Why and until when a target is left alone, if it is.
     fn resting(&self, target: &Target) -> Option<Answer> {
         let resting = lock(&self.resting);
         let rest = resting.get(target)?;
-        (rest.until > self.clock.now()).then(|| rest.why.clone())
+        (rest.until > self.clock.now()).then(|| Answer {
+            retry_at: Some(rest.until),
+            ..rest.why.clone()
+        })
     }
 }
 

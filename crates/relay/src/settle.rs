@@ -91,7 +91,10 @@ impl Settler {
             Fate::Delivered => (AttemptResult::Delivered, answer),
             Fate::Never => (AttemptResult::Failed, answer),
             Fate::Later => match self.schedule.next(claimed.id, attempts, claimed.since, now) {
-                Next::Attempt(then) => (AttemptResult::Deferred(then), answer),
+                Next::Attempt(then) => {
+                    let then = answer.retry_at.unwrap_or(then);
+                    (AttemptResult::Deferred(then), answer)
+                }
                 Next::GiveUp => (AttemptResult::Failed, answer.expired()),
             },
         }
