@@ -52,14 +52,18 @@ pub struct Limits {
     /// At least 4096. Default 262144 (256 KiB).
     #[serde(deserialize_with = "at_least::<4_096, _, _>")]
     pub memory_per_message: usize,
-    /// How long the server waits for a command, and for the client to take a reply; at least a
-    /// second. Default 5m (§4.5.3.2.7).
+    /// How long the server waits for a whole command line, and for the client to take a reply; at
+    /// least a second. Default 5m (§4.5.3.2.7).
     #[serde(deserialize_with = "span::<1, _>")]
     pub command_timeout: Duration,
     /// How long the server waits for a further piece of a message; at least a second. Default 3m
     /// (§4.5.3.2.5).
     #[serde(deserialize_with = "span::<1, _>")]
     pub data_timeout: Duration,
+    /// How long a whole message may take to come in, however many pieces it has; at least a minute.
+    /// Default 2h: 50 MiB over a line of 64 kbit/s.
+    #[serde(deserialize_with = "span::<60, _>")]
+    pub message_timeout: Duration,
     /// How long everything at the end of DATA may take, scans and commit together; then 451. Keep
     /// it well below the client's ten minutes (§4.5.3.2.6). At least a second. Default 120s.
     #[serde(deserialize_with = "span::<1, _>")]
@@ -84,6 +88,7 @@ impl Default for Limits {
             memory_per_message: 262_144,
             command_timeout: Duration::from_secs(300),
             data_timeout: Duration::from_secs(180),
+            message_timeout: Duration::from_secs(7_200),
             data_deadline: Duration::from_secs(120),
             shutdown_grace: Duration::from_secs(30),
         }

@@ -13,13 +13,12 @@ mod tests;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use posthouse_hook::{Chain, Refusal, Reply, Session, Transaction};
+use posthouse_hook::{Chain, Refusal, Reply, Session, Trail, Transaction};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::codec::line::{self, Line};
 use crate::command::{Command, Kin};
@@ -118,16 +117,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn greet(&mut self) -> Result<(), End> {
         if let Err(refusal) = self.chain.connect(&mut self.session).await {
+            tracing::info!(%refusal, "client refused");
             return self.refuse_uncounted(refusal.instead_of_greeting());
         }
         self.connected = self.session.trail.entries.len();
         self.say(&Reply::greeting(self.service.hostname.as_str()))
     }
 
-    /// The next line of the client. Between transactions a stop of the server comes first.
+    /// The next line of the client. Between transactions a stop of the server comes first. The
+    /// timeout is for the whole line, so that a client which drips octets gains nothing.
     async fn hear(&mut self) -> Result<Heard, End> {
         let limits = &self.service.limits;
-        let (most, patience) = (limits.command_line, limits.command_timeout);
+        let (most, deadline) = (limits.command_line, Instant::now() + limits.command_timeout);
         let (room, until) = match self.open {
             None => (IDLE_ROOM, Phase::Closing),
             Some(_) => (ENVELOPE_ROOM, Phase::Over),
@@ -139,17 +140,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             if let Some(heard) = next_line(&mut self.wire.inbox, most) {
                 return Ok(heard);
             }
-            self.read(room, patience, until).await?;
+            self.read(room, deadline, until).await?;
         }
     }
 
-    /// Writes what gathered, then waits for the client: at most `patience`, and not beyond the
+    /// Writes what gathered, then waits for the client: not beyond the deadline, and not beyond the
     /// phase `until` of a stop.
-    async fn read(&mut self, room: usize, patience: Duration, until: Phase) -> Result<(), End> {
+    async fn read(&mut self, room: usize, deadline: Instant, until: Phase) -> Result<(), End> {
         self.wire.flush(self.service.limits.command_timeout).await?;
         tokio::select! {
             biased;
-            read = timeout(patience, self.wire.fill(room)) => match read {
+            read = timeout_at(deadline, self.wire.fill(room)) => match read {
                 Err(_) => Err(End::Silent),
                 Ok(Ok(0)) => Err(End::Left),
                 Ok(Ok(_)) => Ok(()),
@@ -191,10 +192,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// Tells that a transaction is over, and forgets what was said of it.
+    /// Tells that a transaction is over, logs what was said of it, and forgets that.
     fn over(&mut self, open: &Open) {
         self.chain.reset(&self.session);
+        log_trail(&self.session.trail, open.mark);
         self.session.trail.truncate(open.mark);
+    }
+}
+
+/// What the plugins said of one transaction.
+fn log_trail(trail: &Trail, mark: usize) {
+    for entry in trail.entries.iter().skip(mark) {
+        let (plugin, point, said) = (&entry.plugin, entry.point, &entry.said);
+        tracing::debug!(plugin, %point, said, remarks = ?entry.remarks, micros = entry.micros, "asked");
     }
 }
 

@@ -49,6 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match self.chain.helo(&mut self.session).await {
             Ok(()) => self.say(&self.service.hello(esmtp)),
             Err(refusal) => {
+                tracing::info!(helo = self.session.helo, %refusal, "client's name refused");
                 self.session.helo = None;
                 self.refuse(refusal)
             }
@@ -75,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 self.say(&Reply::sender_ok())
             }
             Err(refusal) => {
+                tracing::info!(from = %tx.reverse_path, %refusal, "sender refused");
                 self.session.trail.truncate(mark);
                 self.refuse(refusal)
             }
@@ -124,6 +126,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             }
             Err(refusal) => {
                 open.any_refused = true;
+                let (from, to) = (&open.tx.reverse_path, &recipient.forward_path);
+                tracing::info!(%from, %to, %refusal, "recipient refused");
                 self.refuse_recipient(refusal)
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use posthouse_hook::{Content, Header, Outcome, Receipt, Refusal, Reply, Transaction};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Conversation, Open};
 use crate::end::End;
@@ -60,7 +60,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// Reads the message to its end, and has its header section judged on the way.
     async fn receive(&mut self, tx: &mut Transaction) -> Result<Incoming, End> {
-        let patience = self.service.limits.data_timeout;
+        let limits = &self.service.limits;
+        let (piece, whole) = (limits.data_timeout, Instant::now() + limits.message_timeout);
         let mut incoming = Incoming::new(Arc::clone(&self.service), tx.id, tx.declared_size);
         loop {
             let progress = incoming.decode(&mut self.wire.inbox);
@@ -71,7 +72,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             }
             incoming.spill().await;
             match progress {
-                Progress::Open => self.read(incoming.room(), patience, Phase::Over).await?,
+                Progress::Open => {
+                    let deadline = whole.min(Instant::now() + piece);
+                    self.read(incoming.room(), deadline, Phase::Over).await?;
+                }
                 Progress::Ended => return Ok(incoming),
                 Progress::Endless => return Err(self.cut_off()),
             }

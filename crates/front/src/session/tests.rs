@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use posthouse_hook::Content;
 use proptest::prelude::*;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use crate::limits::Limits;
 use crate::phase::Phase;
-use crate::testing::{conversation, dial, octets};
+use crate::testing::{Dialed, conversation, dial, octets};
 
 const ENVELOPE: &str = "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
 const SLOW: &str =
@@ -114,10 +116,44 @@ async fn silence_in_a_message_ends_a_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn octets_that_drip_do_not_keep_a_session() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dialed = dial(Limits::default(), dir.path());
+    let begun = Instant::now();
+    drip(dialed).await;
+    let minutes = begun.elapsed().as_secs() / 60;
+    assert!((5..=6).contains(&minutes), "{minutes}, but one line has 5");
+}
+
+#[tokio::test(start_paused = true)]
+async fn octets_that_drip_do_not_keep_a_message() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut dialed = dial(Limits::default(), dir.path());
+    dialed.send(format!("{ENVELOPE}DATA\r\n").as_bytes()).await;
+    dialed.hear("354").await;
+    let begun = Instant::now();
+    drip(dialed).await;
+    let minutes = begun.elapsed().as_secs() / 60;
+    assert!(
+        (120..=121).contains(&minutes),
+        "{minutes}, but a message has 120"
+    );
+}
+
+/// Sends one octet a minute until the session ends.
+async fn drip(mut dialed: Dialed) {
+    while !dialed.server.is_finished() {
+        // The last ones find nobody.
+        let _ = dialed.client.write_all(b"x").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_deadline_for_the_end_of_data() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut dialed = dial(Limits::default(), dir.path());
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     dialed.send(format!("{SLOW}A: b\r\n.\r\n").as_bytes()).await;
     dialed.hear("451 4.3.0").await;
     assert_eq!(begun.elapsed().as_secs(), 120);
@@ -202,7 +238,7 @@ proptest! {
             let mut dialed = dial(Limits::default(), dir.path());
             for piece in &pieces {
                 // It may have been closed already.
-                let _ = tokio::io::AsyncWriteExt::write_all(&mut dialed.client, piece).await;
+                let _ = dialed.client.write_all(piece).await;
             }
             let rest = tokio::time::timeout(Duration::from_secs(20), dialed.rest());
             rest.await.expect("it ends")
