@@ -13,7 +13,7 @@ use std::time::Duration;
 use posthouse_tests::dns::Dns;
 use posthouse_tests::next_hop::{NextHop, Taken};
 use posthouse_tests::posthouse::{Outbound, binary, config_dir, spawn};
-use posthouse_tests::proc::{Proc, is_root, require, run};
+use posthouse_tests::proc::{Proc, require, run};
 use posthouse_tests::smtp::{Heard, Smtp};
 use posthouse_tests::wait;
 use tempfile::TempDir;
@@ -69,12 +69,8 @@ impl Small {
     /// Runs a command of the program's in the server's namespaces.
     fn command(&self, args: &[&str]) -> String {
         let mut enter = Command::new(require("nsenter", "util-linux"));
-        enter
-            .arg(format!("--target={}", self.server.pid()))
-            .arg("--mount");
-        if !is_root() {
-            enter.args(["--user", "--preserve-credentials"]);
-        }
+        enter.arg(format!("--target={}", self.server.pid()));
+        enter.args(Namespace::at_hand().enter());
         let config = self.dir.path().join("posthouse.toml");
         run(enter.arg(binary()).arg("--config").arg(config).args(args))
     }
@@ -115,12 +111,47 @@ impl Small {
 fn on_small_disk(state: &Path) -> Command {
     let mount = format!("mount -t tmpfs -o size={DISK} tmpfs \"$0\" && exec \"$@\"");
     let mut command = Command::new(require("unshare", "util-linux"));
-    command.arg("--mount");
-    if !is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
+    command.args(Namespace::at_hand().make());
     command.args(["sh", "-c", &mount]).arg(state).arg(binary());
     command
+}
+
+/// How a mount namespace is made here.
+#[derive(Clone, Copy)]
+enum Namespace {
+    /// By root.
+    Mount,
+    /// By anybody, within a user namespace.
+    UserAndMount,
+}
+
+impl Namespace {
+    /// The one that this machine lets us make.
+    fn at_hand() -> Self {
+        let works = |namespace: &Self| {
+            let mut command = Command::new(require("unshare", "util-linux"));
+            let output = command.args(namespace.make()).arg("true").output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        [Self::Mount, Self::UserAndMount]
+            .into_iter()
+            .find(works)
+            .expect("root, or a kernel that lets users make namespaces")
+    }
+
+    fn make(self) -> &'static [&'static str] {
+        match self {
+            Self::Mount => &["--mount"],
+            Self::UserAndMount => &["--mount", "--map-root-user"],
+        }
+    }
+
+    fn enter(self) -> &'static [&'static str] {
+        match self {
+            Self::Mount => &["--mount"],
+            Self::UserAndMount => &["--mount", "--user", "--preserve-credentials"],
+        }
+    }
 }
 
 /// Holds messages until one is refused; how many were acknowledged, and the refusal.

@@ -67,7 +67,7 @@ fn strace(trace: &Path) -> Command {
 fn ledger_is_synced(calls: &[Call]) {
     let reply = calls.last().expect("the reply");
     let log = |call: &&Call| call.text.contains("ledger.db-wal");
-    let written = calls.iter().filter(log).filter(|call| call.writes()).last();
+    let written = calls.iter().filter(log).rfind(|call| call.writes());
     let written = written.unwrap_or_else(|| panic!("nothing was written: {calls:#?}"));
     let synced =
         |call: &&Call| call.syncs() && call.begun > written.ended && call.ended < reply.begun;
