@@ -25,7 +25,9 @@ fn every_plugin_has_a_page() {
     for name in posthouse_plugins::names() {
         let page = read(&format!("docs/plugins/{name}.md"));
         let steps = page.lines().filter(|line| line.starts_with("plugin"));
-        let shown = steps.filter(|line| line.contains(&format!("\"{name}\""))).count();
+        let shown = steps
+            .filter(|line| line.contains(&format!("\"{name}\"")))
+            .count();
         assert!(shown > 0, "docs/plugins/{name}.md has no example of {name}");
     }
 }

@@ -108,12 +108,15 @@ fn through_postfix() {
     assert!(got.ends_with(&want), "{got}");
 }
 
+/// An envelope, sender first, and its message.
+type Taken = (Vec<String>, Vec<u8>);
+
 /// Keeps what it is given.
 #[derive(Clone, Default)]
 struct Plain {
     envelope: Vec<String>,
     message: Vec<u8>,
-    kept: Arc<Mutex<Vec<(Vec<String>, Vec<u8>)>>>,
+    kept: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Handler for Plain {

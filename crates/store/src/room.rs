@@ -1,55 +1,97 @@
-//! Whether there is room: `min_free` octets of the file system stay free, because deleting needs
-//! room too.
+//! Whether there is room: `min_free` octets stay free, because deleting needs room too.
+//!
+//! Free is what the file system has left and what is empty within the ledger, whose file never
+//! shrinks: what was deleted there makes room for what comes next. A quarter of `min_free` has to
+//! be left outside of it, for the write-ahead log and for spool files.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::StoreError;
+use rusqlite::Connection;
 
-/// How long one look at the file system holds.
+use crate::StoreError;
+use crate::db::open_reader;
+
+/// How long one look holds.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Watches the free space of one directory's file system.
+/// Watches the free space of the state directory.
 #[derive(Debug)]
 pub(crate) struct Room {
     dir: PathBuf,
     min_free: u64,
-    seen: Mutex<Option<(Instant, u64)>>,
+    seen: Mutex<Seen>,
+}
+
+/// The last look.
+#[derive(Debug, Default)]
+struct Seen {
+    at: Option<Instant>,
+    /// Octets free on the file system, less what was let in since the look.
+    outside: u64,
+    /// Octets of empty pages in the ledger.
+    within: u64,
+    ledger: Option<Connection>,
 }
 
 impl Room {
     pub(crate) fn new(dir: PathBuf, min_free: u64) -> Self {
+        let seen = Mutex::default();
         Self {
             dir,
             min_free,
-            seen: Mutex::new(None),
+            seen,
         }
     }
 
     /// Whether `size` more octets leave `min_free`.
     pub(crate) fn check(&self, size: u64) -> Result<(), StoreError> {
-        let free = self.free()?;
-        if free.saturating_sub(size) >= self.min_free {
-            return Ok(());
+        self.look(size).map(drop)
+    }
+
+    /// The same, for octets that are about to be written: they count until the next look, for much
+    /// can come before it. Each may be written twice, to the log and from there to the ledger.
+    pub(crate) fn take(&self, size: u64) -> Result<(), StoreError> {
+        let mut seen = self.look(size)?;
+        seen.outside = seen.outside.saturating_sub(size.saturating_mul(2));
+        Ok(())
+    }
+
+    fn look(&self, size: u64) -> Result<std::sync::MutexGuard<'_, Seen>, StoreError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.at.is_none_or(|at| at.elapsed() >= FRESH) {
+            self.refresh(&mut seen)?;
+        }
+        let outside = seen.outside.saturating_sub(size);
+        if outside >= self.min_free / 4 && outside.saturating_add(seen.within) >= self.min_free {
+            return Ok(seen);
         }
         Err(StoreError::Full(format!(
-            "{free} octets free in {}, {size} wanted, min_free is {}",
+            "{} octets free in {} and {} in the ledger, {size} wanted, min_free is {}",
+            seen.outside,
             self.dir.display(),
+            seen.within,
             self.min_free
         )))
     }
 
-    fn free(&self) -> Result<u64, StoreError> {
-        let mut seen = self.seen.lock().unwrap_or_else(|p| p.into_inner());
-        if let Some((at, free)) = *seen
-            && at.elapsed() < FRESH
-        {
-            return Ok(free);
-        }
+    fn refresh(&self, seen: &mut Seen) -> Result<(), StoreError> {
         let stat = rustix::fs::statvfs(&self.dir).map_err(std::io::Error::from)?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        *seen = Some((Instant::now(), free));
-        Ok(free)
+        seen.outside = stat.f_bavail.saturating_mul(stat.f_frsize);
+        seen.within = self.empty_pages(seen)?;
+        seen.at = Some(Instant::now());
+        Ok(())
+    }
+
+    fn empty_pages(&self, seen: &mut Seen) -> Result<u64, StoreError> {
+        let db = match seen.ledger.take() {
+            Some(db) => db,
+            None => open_reader(&self.dir.join("ledger.db"))?,
+        };
+        let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let octets = number("freelist_count")?.saturating_mul(number("page_size")?);
+        seen.ledger = Some(db);
+        Ok(u64::try_from(octets).unwrap_or_default())
     }
 }

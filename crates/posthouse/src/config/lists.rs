@@ -195,13 +195,13 @@ mod tests {
         std::fs::write(dir.path().join("n.txt"), "192.0.2.0/24\n192.0.2.0/99\n").expect("written");
         let mut lists = Lists::new(dir.path());
         let spec = ListSpec::One("file:n.txt".into());
-        let error = lists.open::<NetworkList>(&spec).err().expect("a fault");
+        let error = lists.open::<NetworkList>(&spec).expect_err("a fault");
         assert!(
             error.contains("n.txt:2: `192.0.2.0/99` is neither"),
             "{error}"
         );
         let missing = ListSpec::One("file:none.txt".into());
-        let error = lists.open::<NetworkList>(&missing).err().expect("a fault");
+        let error = lists.open::<NetworkList>(&missing).expect_err("a fault");
         assert!(error.contains("none.txt: No such file"), "{error}");
     }
 }

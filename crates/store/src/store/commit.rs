@@ -22,7 +22,7 @@ impl Commit for Store {
         outcome: &Outcome,
     ) -> Result<Receipt, CommitError> {
         let content = &tx.message.content;
-        self.0.room.check(content.len())?;
+        self.0.room.take(content.len())?;
         let now = self.now();
         let Some(mut intake) = Intake::of_transaction(session, tx, outcome, &self.0.ids, now)
         else {
