@@ -13,6 +13,7 @@ mod program;
 mod received;
 mod relay_answers;
 mod relay_bytes;
+mod relay_connections;
 mod relay_notices;
 mod relay_once;
 mod relay_routes;

@@ -105,5 +105,5 @@ fn what_was_delivered_while_the_ledger_fails_is_delivered_once() {
     drop(lock);
     site.said(id, "deliver");
     assert!(messages.try_recv().is_err(), "the message came again");
-    assert_eq!(site.audited(id, "claim").len(), 0);
+    assert!(site.audited(id, "claim").len() <= 1);
 }

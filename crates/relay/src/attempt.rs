@@ -12,7 +12,8 @@ use crate::connect::{ConnectError, Connection, Opener, Standing};
 use crate::hand::Parcel;
 use crate::mx::{Candidate, Place};
 use crate::route::Target;
-use crate::transaction::{Hearing, Transacted, Transaction};
+use crate::told::Hearing;
+use crate::transaction::{Transacted, Transaction};
 
 /// Recipients of one transaction at the most: what every server must take (RFC 5321 §4.5.3.1.8).
 const MAX_RECIPIENTS: usize = 100;

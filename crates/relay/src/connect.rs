@@ -19,8 +19,9 @@ use crate::answer::{Class, Heard};
 use crate::config::Timeouts;
 use crate::mx::Candidate;
 use crate::route::Tls;
-use crate::stream::{Transport, Wire};
+use crate::stream::Wire;
 use crate::tls::Connectors;
+use crate::transport::Transport;
 
 /// How long a next hop may take to answer QUIT.
 const PARTING: Duration = Duration::from_secs(5);

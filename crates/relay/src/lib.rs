@@ -28,7 +28,9 @@ mod stream;
 mod stuffing;
 mod templates;
 mod tls;
+mod told;
 mod transaction;
+mod transport;
 
 pub use config::{LettersConfig, RelayConfig};
 pub use letters::{HeldLine, LetterFacts, LetterWriter, Letters};

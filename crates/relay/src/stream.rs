@@ -15,20 +15,12 @@ use std::task::{Context, Poll, Waker, ready};
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use crate::replies::Replies;
+use crate::transport::Transport;
 
 /// Octets that are read at a time: the replies of a whole batch.
 const CHUNK: usize = 4096;
-
-/// The transport under the replies.
-pub(crate) enum Transport {
-    /// Plain text.
-    Plain(TcpStream),
-    /// Inside TLS.
-    Tls(Box<TlsStream<TcpStream>>),
-}
 
 /// A handle to the stream. A clone is the same stream.
 #[derive(Clone)]
@@ -202,48 +194,6 @@ impl Inner {
 
     fn poll_flush_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transport()?.poll_flush(cx)
-    }
-}
-
-/// One match for each way in and out: the two transports differ in nothing else.
-impl Transport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
-            Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_write(cx, octets),
-            Self::Tls(io) => Pin::new(io).poll_write(cx, octets),
-        }
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, parts),
-            Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, parts),
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_flush(cx),
-            Self::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
-        }
     }
 }
 

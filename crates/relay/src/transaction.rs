@@ -15,6 +15,7 @@ use crate::body::{self, BodyError};
 use crate::config::Timeouts;
 use crate::connect::{Connection, Standing};
 use crate::route::EightBit;
+use crate::told::{Broken, Hearing, Step, Told};
 
 /// How long we listen for the last words of a next hop that went away in the middle of the message.
 const PARTING: Duration = Duration::from_secs(5);
@@ -27,17 +28,6 @@ pub(crate) struct Transacted {
     pub(crate) heard: Hearing,
 }
 
-/// Whether the next hop heard of the message at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hearing {
-    /// It answered MAIL.
-    Heard,
-    /// It answered MAIL by closing (421).
-    Closed,
-    /// It gave no reply to MAIL.
-    Deaf,
-}
-
 /// A transaction that is about to begin.
 pub(crate) struct Transaction<'a> {
     pub(crate) connection: &'a mut Connection,
@@ -46,33 +36,6 @@ pub(crate) struct Transaction<'a> {
     pub(crate) recipients: &'a [usize],
     pub(crate) timeouts: &'a Timeouts,
     pub(crate) eight_bit: EightBit,
-}
-
-/// The steps, each with its own deadline (RFC 5321 §4.5.3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Reset,
-    Mail,
-    Rcpt,
-    Data,
-    Dot,
-}
-
-/// What the next hop said, as far as it came.
-#[derive(Debug, Default)]
-struct Told {
-    mail: Option<Heard>,
-    rcpt: Vec<Heard>,
-    data: Option<Heard>,
-    dot: Option<Heard>,
-}
-
-/// The transaction ended without a reply.
-#[derive(Debug)]
-struct Broken {
-    fate: Fate,
-    status: Enhanced,
-    why: String,
 }
 
 impl Transaction<'_> {
@@ -263,119 +226,5 @@ async fn exchange(
     match say {
         Some(text) => smtp.command(text).await,
         None => smtp.read_response().await,
-    }
-}
-
-impl Step {
-    fn limit(self, timeouts: &Timeouts) -> Duration {
-        match self {
-            Self::Reset | Self::Mail => timeouts.mail.0,
-            Self::Rcpt => timeouts.rcpt.0,
-            Self::Data => timeouts.data.0,
-            Self::Dot => timeouts.dot.0,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Reset => "RSET",
-            Self::Mail => "MAIL",
-            Self::Rcpt => "RCPT",
-            Self::Data => "DATA",
-            Self::Dot => "the end of the message",
-        }
-    }
-}
-
-impl Told {
-    /// Recipients that the next hop took.
-    fn takers(&self) -> usize {
-        let mail = self.mail.as_ref().is_some_and(|m| m.class() == Class::Yes);
-        let taken = self.rcpt.iter().filter(|r| r.class() == Class::Yes);
-        if mail { taken.count() } else { 0 }
-    }
-
-    fn wants_message(&self) -> bool {
-        self.data.as_ref().is_some_and(|d| d.class() == Class::GoOn)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Heard> {
-        let [mail, data, dot] = [&self.mail, &self.data, &self.dot].map(Option::as_ref);
-        mail.into_iter().chain(&self.rcpt).chain(data).chain(dot)
-    }
-
-    fn standing(&self, broken: bool) -> Standing {
-        let begun = self.mail.as_ref().is_some_and(|m| m.class() == Class::Yes);
-        if broken || self.all().any(Heard::closes) {
-            Standing::Broken
-        } else if begun && !self.wants_message() {
-            Standing::Open
-        } else {
-            Standing::Clean
-        }
-    }
-
-    fn hearing(&self) -> Hearing {
-        match &self.mail {
-            Some(mail) if mail.closes() => Hearing::Closed,
-            Some(_) => Hearing::Heard,
-            None => Hearing::Deaf,
-        }
-    }
-
-    /// The first refusal on this recipient's way decides, else the reply to the dot.
-    fn answer(&self, at: usize, broken: Option<&Broken>, peer: &str) -> Answer {
-        let refuses = |heard: &&Heard| matches!(heard.class(), Class::NotNow | Class::No);
-        if let Some(mail) = self.mail.as_ref().filter(refuses) {
-            return Answer::heard(mail, peer);
-        }
-        if let Some(rcpt) = self.rcpt.get(at).filter(refuses) {
-            return refused_recipient(rcpt, peer);
-        }
-        let last = self.data.as_ref().filter(refuses).or(self.dot.as_ref());
-        match (last, broken) {
-            (Some(heard), _) => Answer::heard(heard, peer),
-            (None, Some(broken)) => broken.answer(peer),
-            (None, None) => Broken::at(Step::Dot, "said nothing").answer(peer),
-        }
-    }
-}
-
-/// RFC 5321 §4.5.3.1.10: 552 to RCPT means too many recipients and is taken for 452.
-fn refused_recipient(rcpt: &Heard, peer: &str) -> Answer {
-    let mut answer = Answer::heard(rcpt, peer);
-    if rcpt.code == 552 {
-        answer.fate = Fate::Later;
-    }
-    answer
-}
-
-impl Broken {
-    /// The connection failed at a step (RFC 3463 X.4.2).
-    fn at(step: Step, why: &str) -> Self {
-        Self {
-            fate: Fate::Later,
-            status: Enhanced(4, 4, 2),
-            why: format!("{why}, at {}", step.name()),
-        }
-    }
-
-    fn answer(&self, peer: &str) -> Answer {
-        Answer::own(self.fate, self.status, &self.why, peer)
-    }
-}
-
-impl From<BodyError> for Broken {
-    fn from(error: BodyError) -> Self {
-        let (fate, status) = match error {
-            BodyError::Bare(_) => (Fate::Never, Enhanced(5, 6, 0)),
-            BodyError::Spool(_) => (Fate::Later, Enhanced(4, 3, 0)),
-            BodyError::Wire(_) | BodyError::Slow(_) => (Fate::Later, Enhanced(4, 4, 2)),
-        };
-        Self {
-            fate,
-            status,
-            why: error.to_string(),
-        }
     }
 }
