@@ -12,6 +12,7 @@ mod peers;
 mod program;
 mod received;
 mod relay_answers;
+mod relay_backlog;
 mod relay_bytes;
 mod relay_connections;
 mod relay_notices;

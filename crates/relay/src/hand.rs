@@ -98,9 +98,12 @@ impl Hand {
 }
 
 impl Drop for Weight {
+    /// Only who makes room where there was none wakes the runner.
     fn drop(&mut self) {
-        self.hand.octets.fetch_sub(self.octets, Ordering::Relaxed);
-        self.hand.stir();
+        let before = self.hand.octets.fetch_sub(self.octets, Ordering::Relaxed);
+        if before >= MAX_OCTETS && before - self.octets < MAX_OCTETS {
+            self.hand.stir();
+        }
     }
 }
 
