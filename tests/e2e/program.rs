@@ -223,3 +223,17 @@ fn a_second_server_on_the_same_state_is_refused() {
         "{second:?}"
     );
 }
+
+#[test]
+fn what_was_relayed_unscanned_is_counted() {
+    let hop = NextHop::start(0, |_| {}).expect("listens");
+    let nowhere = ports::free_addr();
+    let parts = start(hop.addr(), |config| {
+        let scanner = format!("plugin = \"spamassassin\"\naddress = \"{nowhere}\"");
+        config.replace("plugin = \"gtube\"", &scanner)
+    });
+    assert_eq!(send(&parts.server, "b@filtered.test", SPAM), 250);
+    let json = run(command(&parts.server.config()).args(["status", "--json"]));
+    let counts: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(counts[0]["relayed_unscanned"], 1, "{json}");
+}

@@ -33,6 +33,11 @@ pub enum Scanned {
     Unscanned(String),
 }
 
+/// Left on a transaction that is relayed although it should have been scanned and was not: the
+/// store counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayedUnscanned;
+
 /// All scans of a transaction, in the order in which the scanners ran.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scans(pub Vec<Scan>);

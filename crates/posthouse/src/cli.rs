@@ -31,6 +31,8 @@ enum Command {
     Chain(ChainArgs),
     /// Run a message through the chain without queueing it, and tell what each plugin said
     Explain(ExplainArgs),
+    /// How much waits, how much is held, and what to look at
+    Status(StatusArgs),
     /// The queue: what waits for the next hop
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -47,6 +49,14 @@ pub(crate) struct ChainArgs {
     /// Print the table of hook points instead
     #[arg(long)]
     pub(crate) hooks: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to print the state of things.
+#[derive(Args)]
+pub(crate) struct StatusArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -168,6 +178,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check => commands::check::run(config),
         Command::Chain(args) => commands::chain::run(config, args),
         Command::Explain(args) => commands::explain::run(config, args),
+        Command::Status(args) => commands::status::run(config, args),
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),
         Command::Demo(args) => commands::demo::run(args),

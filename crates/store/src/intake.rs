@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail_parser::MessageParser;
-use posthouse_hook::facts::Judgement;
+use posthouse_hook::facts::{Judgement, RelayedUnscanned};
 use posthouse_hook::{
     Column, Content, Disposition, ForwardPath, Header, Id, IdMaker, Kept, Outcome, ReversePath,
     Row, Session, Spf, Timestamp, Transaction, Why,
@@ -15,7 +15,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::audit::{self, Line, clean};
 use crate::model::{Actor, Kind, OwnMessage};
 use crate::state::State;
+use crate::tally;
 
+/// Messages that were relayed unscanned are counted here.
+pub(crate) const UNSCANNED_KEY: &str = "relayed unscanned";
 /// Longest display text of a header field in characters.
 const MAX_TEXT: usize = 200;
 
@@ -33,6 +36,8 @@ pub(crate) struct Intake {
     pub(crate) received: String,
     pub(crate) body: Body,
     pub(crate) facts: Option<Facts>,
+    /// Whether a scan was wanted and did not happen.
+    pub(crate) unscanned: bool,
     pub(crate) copies: Vec<Copy>,
 }
 
@@ -128,6 +133,7 @@ impl Intake {
             refused: matches!(outcome, Outcome::Refused { .. }),
             received: tx.received.clone(),
             body: Body::File,
+            unscanned: tx.notes.get::<RelayedUnscanned>().is_some(),
             facts: held.then(|| Facts::of(session, tx, judgement)),
             copies,
         })
@@ -154,6 +160,7 @@ impl Intake {
             received: String::new(),
             body: Body::Row(own.bytes.into()),
             facts: None,
+            unscanned: false,
             copies: vec![copy],
         }
     }
@@ -183,6 +190,9 @@ impl Intake {
         self.insert_body(db)?;
         if let Some(facts) = &self.facts {
             facts.insert(db, self.id)?;
+        }
+        if self.unscanned {
+            tally::count(db, UNSCANNED_KEY, self.at)?;
         }
         for copy in &self.copies {
             self.insert_copy(db, copy)?;

@@ -360,13 +360,15 @@ pub struct Audited {
     pub detail: String,
 }
 
-/// How much is in which state, for status pages and alarms.
+/// How much is in which state, for `posthouse status` and alarms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counts {
     /// Copies by state; final states are counted only while their rows are kept.
     pub states: Vec<(State, u64)>,
     /// Letters that caps kept back in the last day.
     pub letters_capped: u64,
+    /// Messages that were relayed in the last day although no scanner answered.
+    pub relayed_unscanned: u64,
 }
 
 /// How the store is opened.

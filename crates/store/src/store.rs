@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc};
 
 use crate::handoff::Budget;
+use crate::intake::UNSCANNED_KEY;
 use crate::model::{Claimed, Counts, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
@@ -172,6 +173,7 @@ impl Store {
                 Ok(Counts {
                     states: rows::counts(db)?,
                     letters_capped: tally::sum(db, letters::CAPPED_KEY, 24, now)?.into(),
+                    relayed_unscanned: tally::sum(db, UNSCANNED_KEY, 24, now)?.into(),
                 })
             })
             .await

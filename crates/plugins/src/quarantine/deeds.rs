@@ -1,6 +1,6 @@
 //! The deeds: dispositions, the verdict, the note, and what the trail and the log are told.
 
-use posthouse_hook::facts::Scans;
+use posthouse_hook::facts::{RelayedUnscanned, Scans};
 use posthouse_hook::{Disposition, Judgement, Refusal, Row, Session, Transaction, Verdict};
 
 use super::Quarantine;
@@ -51,6 +51,7 @@ impl Quarantine {
             Decision::RelayUnscanned(why) => {
                 tracing::warn!(session = %session.id, transaction = %tx.id, %why, "relayed unscanned");
                 session.remark(format_args!("relayed unscanned: {why}"));
+                tx.notes.put(RelayedUnscanned);
                 Verdict::Pass
             }
             Decision::Defer(why) => {

@@ -8,6 +8,7 @@ pub(crate) mod held;
 mod print;
 pub(crate) mod queue;
 pub(crate) mod serve;
+pub(crate) mod status;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,28 @@
+//! `posthouse status`: how much waits, how much is held, and what an operator should look at.
+
+use std::path::Path;
+
+use super::{Outcome, block_on, ledger, load};
+use crate::cli::StatusArgs;
+
+/// Prints copies by state, and what was counted in the last day.
+pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
+    let loaded = load(config)?;
+    block_on(async {
+        let counts = ledger(&loaded)?.counts().await?;
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&[&counts])?);
+            return Ok(());
+        }
+        for (state, count) in &counts.states {
+            println!("{:>9}  {count}", state.name());
+        }
+        println!("in the last day:");
+        println!(
+            "{:>9}  relayed unscanned, because no scanner answered",
+            counts.relayed_unscanned
+        );
+        println!("{:>9}  letters kept back by a cap", counts.letters_capped);
+        Ok(())
+    })
+}
