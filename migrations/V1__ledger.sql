@@ -32,7 +32,8 @@ CREATE TABLE facts (
     subject   TEXT    NOT NULL,
     date      TEXT    NOT NULL,
     judgement TEXT    NOT NULL,                -- JSON
-    trail     TEXT    NOT NULL                 -- JSON
+    trail     TEXT    NOT NULL,                -- JSON
+    letters   INTEGER NOT NULL                 -- whether it may cause letters
 ) STRICT;
 CREATE INDEX facts_identity ON facts (identity);
 
@@ -62,8 +63,8 @@ CREATE TABLE address (
     letters     TEXT    NOT NULL DEFAULT 'on', -- on, stopped, failed
     last_letter INTEGER,
     waiting     INTEGER,                       -- since when something new waits for a letter
-    cause       INTEGER,                       -- the message that made it wait
-    capped_at   INTEGER,                       -- when a cap kept its letter back
+    capped_at   INTEGER,                       -- since when a cap keeps its letter back
+    tried_at    INTEGER,                       -- when the cap was last asked
     generation  INTEGER NOT NULL DEFAULT 0     -- raised to revoke the address and stop links
 ) STRICT;
 CREATE INDEX address_waiting ON address (waiting) WHERE waiting IS NOT NULL;

@@ -4,6 +4,7 @@ mod arrows;
 mod configs;
 mod crash;
 mod dialogs;
+mod dkim;
 mod docs;
 mod explain;
 mod full_disk;

@@ -1,14 +1,14 @@
 //! The program as its users meet it: the demo, the commands, reload, stop.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use posthouse_tests::dns::Dns;
 use posthouse_tests::next_hop::NextHop;
 use posthouse_tests::ports;
 use posthouse_tests::posthouse::{Outbound, Posthouse, binary, command, config_dir};
-use posthouse_tests::proc::run;
+use posthouse_tests::proc::{Proc, run};
 use posthouse_tests::sink::{Script, Sink};
 use posthouse_tests::smtp::Smtp;
 use posthouse_tests::wait;
@@ -114,6 +114,34 @@ fn commands_work_without_a_server_too() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["id"].to_string(), ids[1]);
     drop(dir);
+}
+
+#[test]
+fn ctrl_c_stops_the_demo_cleanly() {
+    let dir = config_dir();
+    let mut demo = Command::new(binary());
+    demo.args(["demo", "--state"]).arg(dir.path());
+    let demo = Proc::spawn("demo", &mut demo, &dir.path().join("demo.log"));
+    demo.wait_until("the table", LIMIT, || demo.log().contains("Ctrl-C stops"));
+    demo.signal(Signal::INT);
+    wait::until("the end", LIMIT, || demo.has_ended().then_some(()));
+    assert_eq!(demo.stop(), Some(0));
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_panic() {
+    let parts = start(ports::free_addr(), |config| config);
+    for n in 0..200 {
+        assert_eq!(send(&parts.server, &format!("b{n}@x.test"), SPAM), 552);
+    }
+    let mut list = command(&parts.server.config());
+    list.args(["held", "list", "--limit", "1000", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = list.spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn what_was_tried_for_too_long_fails_with_a_dsn() {
 #[test]
 fn no_dsn_where_none_may_go() {
     let spam = |column, spf, spam| Judgement {
+        ours: false,
         sender: ReversePath::Null,
         origin: Origin::Unknown,
         spf,
@@ -182,6 +183,7 @@ fn hold(site: &Site, subject: &str) {
     let mut identity = [0; 32];
     identity[..8].copy_from_slice(&tx.id.0.to_be_bytes());
     tx.notes.put(Judgement {
+        ours: false,
         sender: from,
         origin: Origin::Unknown,
         spf: Spf::None,

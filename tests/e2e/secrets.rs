@@ -72,6 +72,35 @@ fn no_secret_is_written_anywhere() {
     }
 }
 
+/// A next hop may quote a link of ours: some refuse a letter for the URL in it.
+#[test]
+fn a_link_in_a_next_hop_s_words_is_not_written_either() {
+    let dns = Dns::start("");
+    let quote = "https://out.test/a/avgv5upsiaaadutc75nginh46ywbfzek445ppmi";
+    let refusal = format!("554 5.7.1 listed URL {quote}");
+    let sink = Sink::start(Script::friendly().on(".", &refusal));
+    let outbound = Outbound::new(sink.addr(), dns.addr());
+    let server = Posthouse::start(config_dir(), &outbound.toml(), outbound.smtp);
+    let mut client = Smtp::hello(server.addr).expect("greets");
+    let clean = b"Subject: hi\r\n\r\nhello\r\n";
+    let heard = client.send("", &["b@x.test"], clean).expect("answers");
+    let id = heard.text.rsplit(' ').next().expect("an id").to_owned();
+    let show = || {
+        command(&server.config())
+            .args(["queue", "show", &id])
+            .output()
+    };
+    let told = posthouse_tests::wait::until("the failure", Duration::from_secs(30), || {
+        let output = show().expect("it starts");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        told.contains("failed").then_some(told)
+    });
+    for text in [told, server.proc.log()] {
+        assert!(text.contains("/a/<link>"), "{text}");
+        assert!(!text.contains("avgv5upsiaaa"), "{text}");
+    }
+}
+
 fn links_in(text: &str) -> Vec<String> {
     let words = text.split(|c: char| c.is_whitespace() || "<>".contains(c));
     let mut links: Vec<_> = words

@@ -289,6 +289,7 @@ impl Mail<'_> {
             tests: self.tests.iter().map(|t| (*t).to_owned()).collect(),
         };
         Judgement {
+            ours: true,
             sender,
             origin: Origin::Address([192, 0, 2, 1].into()),
             spf: Spf::None,

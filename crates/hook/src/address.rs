@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 const MAX_DOMAIN: usize = 255;
 /// Longest name in octets that DNS can be asked for, without its final dot (RFC 1035 §2.3.4).
 const MAX_QUERY: usize = 253;
-/// Longest local-part in octets (RFC 5321 §4.5.3.1.1).
-const MAX_LOCAL: usize = 64;
-/// Longest path in octets, brackets included (RFC 5321 §4.5.3.1.3).
-const MAX_PATH: usize = 256;
+/// Longest local-part in octets. RFC 5321 §4.5.3.1.1 asks for 64 at least and for no limit where
+/// possible: SRS and VERP senders are longer.
+const MAX_LOCAL: usize = 255;
+/// Longest path in octets, brackets and source route included; §4.5.3.1.3 asks for 256 at least.
+const MAX_PATH: usize = 600;
 
 /// Why an address cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -497,7 +498,7 @@ mod tests {
             Ok(ForwardPath::Postmaster)
         );
         assert_eq!(ForwardPath::parse("<>"), Err(AddressError::Syntax));
-        let long = format!("<{}@b.example>", "a".repeat(65));
+        let long = format!("<{}@b.example>", "a".repeat(256));
         assert_eq!(ForwardPath::parse(&long), Err(AddressError::TooLong));
     }
 

@@ -150,6 +150,8 @@ pub struct Judgement {
     pub origin: Origin,
     /// SPF of the unwrapped sender at the origin.
     pub spf: Spf,
+    /// Whether the sender's domain is ours.
+    pub ours: bool,
     /// The matrix's column.
     pub column: Column,
     /// The matrix's row for each recipient, in order.

@@ -127,6 +127,30 @@ impl fmt::Debug for LinkClaim {
     }
 }
 
+/// The text with every token of a link replaced: what a peer quotes of our links (a next hop that
+/// refuses a letter for the URL in it) must not reach a log.
+pub fn redact(text: &str) -> String {
+    let is_token = |word: &str| {
+        word.len() >= TOKEN_LEN
+            && word.is_char_boundary(TOKEN_LEN)
+            && LinkClaim::parse(LinkKind::Item, &word[..TOKEN_LEN]).is_some()
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut pieces = text.split('/').peekable();
+    while let Some(piece) = pieces.next() {
+        if is_token(piece) {
+            out.push_str("<link>");
+            out.push_str(&piece[TOKEN_LEN..]);
+        } else {
+            out.push_str(piece);
+        }
+        if pieces.peek().is_some() {
+            out.push('/');
+        }
+    }
+    out
+}
+
 /// The key that makes and proves links, and the URL under which the pages are reached.
 #[derive(Clone)]
 pub struct LinkKey {
@@ -240,6 +264,22 @@ mod tests {
         assert_eq!(format!("{link} {link:?}"), "<link item 17> <link item 17>");
         assert_eq!(link.reveal().len(), key().link_len());
         assert!(link.reveal().starts_with("https://out.isp.example/i/"));
+    }
+
+    #[test]
+    fn a_quoted_link_loses_its_secret() {
+        let link = key().mint(LinkKind::Address, Id(17), "a@x.example", 0);
+        let quoted = format!(
+            "550 listed URL <{}>, see https://x.example/i/why",
+            link.reveal()
+        );
+        assert_eq!(
+            redact(&quoted),
+            "550 listed URL <https://out.isp.example/a/<link>>, see https://x.example/i/why"
+        );
+        let upper = link.reveal().to_uppercase();
+        assert!(!redact(&upper).contains(&link.token().to_uppercase()));
+        assert_eq!(redact("/é"), "/é");
     }
 
     #[test]

@@ -56,8 +56,13 @@ pub struct Span(pub Duration);
 
 /// Why a text is no span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no span of time; write a whole number and s, m, h or d, such as 30s or 4d")]
+#[error(
+    "`{0}` is no span of time; write a whole number and s, m, h or d, such as 30s or 4d, of 3650d at most"
+)]
 pub struct SpanError(String);
+
+/// The longest span, ten years: what is added to a moment stays in range.
+const LONGEST: u64 = 3_650 * 86_400;
 
 /// The units, largest first, in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -69,7 +74,9 @@ impl FromStr for Span {
         let seconds = || {
             let (letter, unit) = UNITS.iter().find(|(letter, _)| text.ends_with(*letter))?;
             let count: u64 = text.strip_suffix(*letter)?.parse().ok()?;
-            count.checked_mul(*unit)
+            count
+                .checked_mul(*unit)
+                .filter(|seconds| *seconds <= LONGEST)
         };
         match seconds() {
             Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
@@ -97,7 +104,10 @@ impl<'de> Deserialize<'de> for Span {
             Text(String),
         }
         match Written::deserialize(deserializer)? {
-            Written::Seconds(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            Written::Seconds(seconds) if seconds <= LONGEST => {
+                Ok(Self(Duration::from_secs(seconds)))
+            }
+            Written::Seconds(seconds) => Err(D::Error::custom(SpanError(seconds.to_string()))),
             Written::Text(text) => text.parse().map_err(D::Error::custom),
         }
     }
@@ -121,6 +131,7 @@ mod tests {
             "-5s",
             "1.5h",
             "99999999999999999999s",
+            "3651d",
             "5\u{2028}s",
         ] {
             assert!(text.parse::<Span>().is_err(), "{text}");

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::link::redact;
 use crate::point::HookPoint;
 
 /// Longest remark in characters: a trail is bounded whatever a peer sends.
 const MAX_REMARK: usize = 500;
 /// Most entries that a trail keeps; what comes later is counted only.
 const MAX_ENTRIES: usize = 400;
+/// What is kept of these for the end of a transaction: many recipients must not push out what
+/// decided about the message.
+const FOR_THE_END: usize = 100;
 
 /// One plugin's word at one hook point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +64,7 @@ impl Trail {
     /// Control characters are replaced, so a remark that quotes a peer cannot forge a log line.
     pub fn remark(&mut self, text: impl fmt::Display) {
         let text: String = text.to_string().chars().take(MAX_REMARK).collect();
-        self.remarks.push(visible(&text));
+        self.remarks.push(visible(&redact(&text)));
     }
 
     /// Hangs the trail of a chain that was run aside under the plugin that is being asked now.
@@ -73,7 +77,11 @@ impl Trail {
     pub(crate) fn close(&mut self, plugin: &str, point: HookPoint, said: String, took: Duration) {
         let remarks = std::mem::take(&mut self.remarks);
         let aside = std::mem::take(&mut self.aside);
-        if self.entries.len() >= MAX_ENTRIES {
+        let room = match point {
+            HookPoint::Headers | HookPoint::Data | HookPoint::Queue => MAX_ENTRIES,
+            _ => MAX_ENTRIES - FOR_THE_END,
+        };
+        if self.entries.len() >= room {
             self.dropped += 1;
             return;
         }

@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod dns;
 mod log;
+mod out;
 mod server;
 mod table;
 

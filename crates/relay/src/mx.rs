@@ -49,7 +49,7 @@ impl Place<'_> {
             Hop::Mx(Host::Literal(ip)) => Ok(vec![candidate_at(*ip, self.mx_port)]),
             Hop::Fixed(Host::Domain(name), port) => {
                 let addresses = self.resolver.addresses(name).await;
-                let addresses = addresses.map_err(|error| no_address(name, &error))?;
+                let addresses = addresses.map_err(|error| misrouted(name, &error))?;
                 non_empty(candidates_of(name, addresses, *port, false), name)
             }
             Hop::Mx(Host::Domain(domain)) => self.by_mx(domain).await,
@@ -105,6 +105,16 @@ fn mail_hosts(
         .filter_map(|mx| mx.host)
         .take(MAX_HOSTS)
         .collect())
+}
+
+/// A fixed next hop is the operator's word: a name that is not there is a mistake to be mended, and
+/// no message fails for it before its time is over (RFC 3463 X.3.5).
+fn misrouted(name: &Domain, error: &LookupError) -> Unroutable {
+    Unroutable {
+        fate: Fate::Later,
+        status: Enhanced(4, 3, 5),
+        why: format!("next_hop {name}: {error}; mend the route"),
+    }
 }
 
 fn candidates_of(

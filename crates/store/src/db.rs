@@ -18,6 +18,7 @@ const STATEMENTS: usize = 64;
 
 /// Opens the ledger for the writer thread and migrates it.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    private_file(path)?;
     let mut db = Connection::open(path).map_err(StoreError::from)?;
     // The page size holds only for a new file, and only before WAL is chosen.
     db.execute_batch(
@@ -36,6 +37,14 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
             StoreError::Failing(format!("migration of {}: {error}", path.display()))
         })?;
     Ok(db)
+}
+
+/// Makes the file before SQLite does, readable by us alone; its log takes after it.
+fn private_file(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(path)?;
+    Ok(())
 }
 
 /// Opens the ledger for reading only.

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::audit::{self, Line, clean};
 use crate::model::{Actor, Kind, OwnMessage};
+use crate::rows;
 use crate::state::State;
 use crate::tally;
 
@@ -49,6 +50,14 @@ pub(crate) enum Body {
     File,
 }
 
+/// The first of several equal messages.
+pub(crate) struct Earlier {
+    pub(crate) id: Id,
+    pub(crate) reverse_path: ReversePath,
+    /// Of its item link.
+    pub(crate) generation: u32,
+}
+
 /// What is known of a held message.
 pub(crate) struct Facts {
     pub(crate) identity: [u8; 32],
@@ -60,7 +69,7 @@ pub(crate) struct Facts {
     pub(crate) judgement: String,
     pub(crate) trail: String,
     /// Whether this message may cause letters: never a DSN or an auto-submitted message.
-    pub(crate) causes_letters: bool,
+    pub(crate) letters: bool,
 }
 
 /// One recipient's copy.
@@ -267,36 +276,38 @@ impl Intake {
     /// The row of the address that a copy is held for; made if need be, and waiting for a letter if
     /// this message may cause one.
     fn owner(&self, db: &Connection, copy: &Copy) -> rusqlite::Result<i64> {
-        let letters = self.facts.as_ref().is_some_and(|f| f.causes_letters);
+        let letters = self.facts.as_ref().is_some_and(|f| f.letters);
         let waiting = letters.then_some(self.at.0);
-        let cause = letters.then_some(self.id.0);
         db.prepare_cached(
-            "INSERT INTO address (id, address, waiting, cause) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (address) DO UPDATE SET
-               cause = coalesce(cause, excluded.cause),
-               waiting = coalesce(waiting, excluded.waiting)
+            "INSERT INTO address (id, address, waiting) VALUES (?1, ?2, ?3)
+             ON CONFLICT (address) DO UPDATE SET waiting = coalesce(waiting, excluded.waiting)
              RETURNING id",
         )?
-        .query_row(
-            params![copy.id.0, copy.address.key(), waiting, cause],
-            |row| row.get(0),
-        )
+        .query_row(params![copy.id.0, copy.address.key(), waiting], |row| {
+            row.get(0)
+        })
     }
 
-    /// An earlier message with the same retry identity of which every copy is still held.
-    pub(crate) fn earlier(&self, db: &Connection) -> rusqlite::Result<Option<Id>> {
+    /// An earlier message with the same retry identity of which every copy is still held, and the
+    /// reverse-path that it came with: a forwarder's SRS address is another one every day.
+    pub(crate) fn earlier(&self, db: &Connection) -> rusqlite::Result<Option<Earlier>> {
         let Some(facts) = &self.facts else {
             return Ok(None);
         };
         db.prepare_cached(
-            "SELECT f.message FROM facts f JOIN message m ON m.id = f.message
+            "SELECT f.message, m.reverse_path, m.generation FROM facts f JOIN message m ON m.id = f.message
              WHERE f.identity = ?1 AND m.refused = ?2 AND NOT EXISTS (
                SELECT 1 FROM recipient r WHERE r.message = f.message AND r.state <> 'held')
              LIMIT 1",
         )?
-        .query_row(params![facts.identity, self.refused], |row| row.get(0))
+        .query_row(params![facts.identity, self.refused], |row| {
+            Ok(Earlier {
+                id: Id(row.get(0)?),
+                reverse_path: rows::reverse_path(row, 1)?,
+                generation: row.get(2)?,
+            })
+        })
         .optional()
-        .map(|id| id.map(Id))
     }
 }
 
@@ -382,14 +393,14 @@ impl Facts {
                 .unwrap_or_default(),
             judgement: json(&judgement),
             trail: json(&session.trail),
-            causes_letters: causes_letters(tx),
+            letters: causes_letters(tx),
         }
     }
 
     fn insert(&self, db: &Connection, message: Id) -> rusqlite::Result<()> {
         db.prepare_cached(
             "INSERT INTO facts (message, identity, sender, origin, from_text, subject, date,
-             judgement, trail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             judgement, trail, letters) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             message.0,
@@ -401,6 +412,7 @@ impl Facts {
             self.date,
             self.judgement,
             self.trail,
+            self.letters,
         ])?;
         Ok(())
     }

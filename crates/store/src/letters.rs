@@ -14,6 +14,11 @@ use crate::tally;
 const NAMED: usize = 10;
 /// How long an address rests after a cap kept its letter back.
 const CAPPED: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Senders that are looked at for one whose cap leaves room.
+const CAUSES: usize = 50;
+/// Addresses that are listed as kept back, at most.
+const LISTED: usize = 1000;
 const ADDRESS: &str = "id, address, letters, last_letter, generation";
 
 fn address_of(row: &SqlRow<'_>) -> rusqlite::Result<(Address, u32)> {
@@ -60,7 +65,9 @@ pub(crate) fn due(
             "SELECT {ADDRESS} FROM address
              WHERE waiting IS NOT NULL AND letters = 'on'
                AND (last_letter IS NULL OR last_letter <= ?1)
-               AND (capped_at IS NULL OR capped_at <= ?2)
+               AND (tried_at IS NULL OR tried_at <= ?2)
+               AND EXISTS (SELECT 1 FROM recipient r
+                           WHERE r.owner = address.id AND r.state = 'held')
              ORDER BY waiting LIMIT ?3"
         ))?
         .query_map(
@@ -132,6 +139,9 @@ pub(crate) enum Barred {
 
 /// Checks that the letter is still due and within the caps; if so counts it and marks the address
 /// as written to. A letter that a cap keeps back is counted too.
+///
+/// One sender's cap does not keep back what others have sent: the letter is booked on any message
+/// that waits and whose sender and origin are within theirs.
 pub(crate) fn book(
     db: &Connection,
     address: &Address,
@@ -139,21 +149,19 @@ pub(crate) fn book(
     caps: &LetterCaps,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Barred>> {
-    let Some(cause) = still_due(db, address.id, interval, now)? else {
+    if !still_due(db, address.id, interval, now)? {
         return Ok(Some(Barred::NotDue));
-    };
-    let counted = counted(db, Id(cause), &address.address, caps)?;
-    for (name, key, hours, cap) in &counted {
-        if tally::sum(db, key, *hours, now)? >= *cap {
-            keep_back(db, address.id, now)?;
-            return Ok(Some(Barred::Capped(name)));
+    }
+    let mut reached = "per_sender_daily";
+    for cause in causes(db, address)? {
+        let counted = counted(&cause, &address.address, caps);
+        match cap_reached(db, &counted, now)? {
+            Some(cap) => reached = cap,
+            None => return written(db, address.id, &counted, now).map(|()| None),
         }
     }
-    for (_, key, _, _) in &counted {
-        tally::count(db, key, now)?;
-    }
-    mark_written(db, address.id, now)?;
-    Ok(None)
+    keep_back(db, address.id, now)?;
+    Ok(Some(Barred::Capped(reached)))
 }
 
 fn still_due(
@@ -161,31 +169,47 @@ fn still_due(
     address: Id,
     interval: Duration,
     now: Timestamp,
-) -> rusqlite::Result<Option<i64>> {
+) -> rusqlite::Result<bool> {
     db.prepare_cached(
-        "SELECT coalesce(cause, 0) FROM address WHERE id = ?1 AND letters = 'on'
-           AND waiting IS NOT NULL AND (last_letter IS NULL OR last_letter <= ?2)",
+        "SELECT EXISTS (SELECT 1 FROM address WHERE id = ?1 AND letters = 'on'
+           AND waiting IS NOT NULL AND (last_letter IS NULL OR last_letter <= ?2))",
     )?
     .query_row(params![address.0, now.before(interval).0], |row| row.get(0))
-    .optional()
+}
+
+/// A sender and an origin that made an address wait for a letter.
+struct Cause {
+    sender: String,
+    origin: String,
+}
+
+/// Who made the address wait since its last letter, the newest first.
+fn causes(db: &Connection, address: &Address) -> rusqlite::Result<Vec<Cause>> {
+    let since = address.last_letter.unwrap_or(Timestamp(0));
+    db.prepare_cached(
+        "SELECT f.sender, f.origin FROM recipient r JOIN facts f ON f.message = r.message
+         WHERE r.owner = ?1 AND r.state = 'held' AND f.letters AND r.message >= ?2
+         GROUP BY f.sender, f.origin ORDER BY max(r.message) DESC LIMIT ?3",
+    )?
+    .query_map(
+        params![address.id.0, Id::first_of(since).0, CAUSES],
+        |row| {
+            Ok(Cause {
+                sender: row.get(0)?,
+                origin: row.get(1)?,
+            })
+        },
+    )?
+    .collect()
 }
 
 type Counted = [(&'static str, String, i64, u32); 4];
 
 /// Each cap: its name, the key it counts under, its window in hours, its limit.
-fn counted(
-    db: &Connection,
-    cause: Id,
-    address: &str,
-    caps: &LetterCaps,
-) -> rusqlite::Result<Counted> {
-    let (sender, origin): (String, String) = db
-        .prepare_cached("SELECT sender, origin FROM facts WHERE message = ?1")?
-        .query_row([cause.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .unwrap_or_default();
+fn counted(cause: &Cause, address: &str, caps: &LetterCaps) -> Counted {
+    let Cause { sender, origin } = cause;
     let domain = domain_of(address);
-    Ok([
+    [
         (
             "per_sender_daily",
             format!("letter by {sender}"),
@@ -205,22 +229,62 @@ fn counted(
             caps.per_domain_hourly,
         ),
         ("total_hourly", "letter".to_owned(), 1, caps.total_hourly),
-    ])
+    ]
 }
 
+fn cap_reached(
+    db: &Connection,
+    counted: &Counted,
+    now: Timestamp,
+) -> rusqlite::Result<Option<&'static str>> {
+    for (name, key, hours, cap) in counted {
+        if tally::sum(db, key, *hours, now)? >= *cap {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Counted once a day and address, however often it is tried.
 fn keep_back(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()> {
-    tally::count(db, CAPPED_KEY, now)?;
-    db.prepare_cached("UPDATE address SET capped_at = ?2 WHERE id = ?1")?
-        .execute(params![address.0, now.0])?;
+    let news: bool = db
+        .prepare_cached("SELECT capped_at IS NULL OR capped_at <= ?2 FROM address WHERE id = ?1")?
+        .query_row(params![address.0, now.before(DAY).0], |row| row.get(0))?;
+    if news {
+        tally::count(db, CAPPED_KEY, now)?;
+    }
+    // The day of the first time stays, so that the next hour's try is no news.
+    db.prepare_cached(
+        "UPDATE address SET tried_at = ?2, capped_at = CASE WHEN ?3 THEN ?2 ELSE capped_at END
+         WHERE id = ?1",
+    )?
+    .execute(params![address.0, now.0, news])?;
     Ok(())
+}
+
+/// Addresses whose letter a cap keeps back, at most [`LISTED`].
+pub(crate) fn kept_back(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    db.prepare_cached(
+        "SELECT address FROM address WHERE capped_at IS NOT NULL ORDER BY address LIMIT ?1",
+    )?
+    .query_map([LISTED], |row| row.get(0))?
+    .collect()
 }
 
 /// Letters that caps kept back are counted here.
 pub(crate) const CAPPED_KEY: &str = "letters capped";
 
-fn mark_written(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()> {
+fn written(
+    db: &Connection,
+    address: Id,
+    counted: &Counted,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for (_, key, _, _) in counted {
+        tally::count(db, key, now)?;
+    }
     db.prepare_cached(
-        "UPDATE address SET last_letter = ?2, waiting = NULL, cause = NULL, capped_at = NULL
+        "UPDATE address SET last_letter = ?2, waiting = NULL, capped_at = NULL, tried_at = NULL
          WHERE id = ?1",
     )?
     .execute(params![address.0, now.0])?;

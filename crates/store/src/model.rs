@@ -367,6 +367,8 @@ pub struct Counts {
     pub states: Vec<(State, u64)>,
     /// Letters that caps kept back in the last day.
     pub letters_capped: u64,
+    /// Addresses whose letter a cap keeps back, at most 1000.
+    pub letters_kept_back: Vec<String>,
     /// Messages that were relayed in the last day although no scanner answered.
     pub relayed_unscanned: u64,
 }

@@ -184,6 +184,7 @@ pub(crate) fn expire(
     let mut files = Vec::new();
     for item in &old {
         expire_one(db, *item, now)?;
+        tally::forget_item(db, *item)?;
         files.extend(queue::forget(db, *item)?);
     }
     Ok((files, old.len() as i64 == ROUND))

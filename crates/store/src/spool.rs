@@ -4,13 +4,15 @@
 //! file is. What a crash leaves between the two is an orphan, swept at start.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use posthouse_hook::{Content, Id, Spooled};
+
+use crate::store::private_dir;
 
 /// The spool directory.
 #[derive(Debug, Clone)]
@@ -40,7 +42,7 @@ impl Spooled for SpoolFile {
 impl Spool {
     /// Makes the directory if need be.
     pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
+        private_dir(&dir)?;
         Ok(Self(dir))
     }
 
@@ -99,7 +101,16 @@ impl Spool {
 }
 
 fn write(path: &Path, bytes: &Bytes) -> io::Result<()> {
-    File::create_new(path)?.write_all(bytes)
+    private(path)?.write_all(bytes)
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// A second name for the receiver's temporary file costs nothing; across file systems it is copied.
@@ -107,7 +118,7 @@ fn link_or_copy(file: &dyn Spooled, path: &Path) -> io::Result<()> {
     match fs::hard_link(file.path(), path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            io::copy(&mut file.open()?, &mut File::create_new(path)?).map(|_| ())
+            io::copy(&mut file.open()?, &mut private(path)?).map(|_| ())
         }
         Err(error) => Err(error),
     }

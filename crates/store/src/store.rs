@@ -81,7 +81,7 @@ impl Store {
     /// Opens or makes the ledger in the state directory, migrates it, sweeps orphans, and returns
     /// every lease to the queue. The lock on the directory is held until the last clone is gone.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(&settings.state)?;
+        private_dir(&settings.state)?;
         let lock = lock(&settings.state)?;
         let spool = Spool::open(settings.state.join("spool"))?;
         let db = db::open_writer(&settings.state.join("ledger.db"))?;
@@ -95,6 +95,13 @@ impl Store {
     /// Opens the ledger for reading only, beside a server that may be running. Whatever would
     /// change something fails.
     pub fn open_read_only(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let ledger = settings.state.join("ledger.db");
+        if !ledger.exists() {
+            return Err(StoreError::Failing(format!(
+                "there is no {}",
+                ledger.display()
+            )));
+        }
         let spool = Spool::open(settings.state.join("spool"))?;
         Self::assemble(settings, clock, spool, None, None)
     }
@@ -126,6 +133,11 @@ impl Store {
         })))
     }
 
+    /// Whether whatever would change something fails.
+    pub fn is_read_only(&self) -> bool {
+        self.0.writer.is_none()
+    }
+
     /// The key of all links.
     pub fn link_key(&self) -> &LinkKey {
         &self.0.key
@@ -145,17 +157,12 @@ impl Store {
         }
     }
 
-    /// Counts one more of `key` if fewer than `limit` were counted in the last `window` hours
-    /// (0: ever), and says whether it did.
-    pub async fn count_within(
-        &self,
-        key: String,
-        limit: u32,
-        window: u32,
-    ) -> Result<bool, StoreError> {
-        let now = self.now();
+    /// Counts one more of `what` about a held item if fewer than `limit` were counted since it came,
+    /// and says whether it did.
+    pub async fn count_about(&self, item: Id, what: &str, limit: u32) -> Result<bool, StoreError> {
+        let (key, now) = (tally::item_key(item, what), self.now());
         self.write(move |db| {
-            let room = tally::sum(db, &key, i64::from(window), now)? < limit;
+            let room = tally::sum(db, &key, 0, now)? < limit;
             if room {
                 tally::count(db, &key, now)?;
             }
@@ -173,6 +180,7 @@ impl Store {
                 Ok(Counts {
                     states: rows::counts(db)?,
                     letters_capped: tally::sum(db, letters::CAPPED_KEY, 24, now)?.into(),
+                    letters_kept_back: letters::kept_back(db)?,
                     relayed_unscanned: tally::sum(db, UNSCANNED_KEY, 24, now)?.into(),
                 })
             })
@@ -235,6 +243,16 @@ impl Store {
             self.0.spool.remove(id);
         }
     }
+}
+
+/// Makes a directory that only we can enter: there is other people's mail in it. One that is there
+/// already keeps the rights that its owner gave it.
+pub(crate) fn private_dir(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 fn lock(state: &Path) -> Result<File, StoreError> {

@@ -1,6 +1,6 @@
 //! Counting by the hour, for caps.
 
-use posthouse_hook::Timestamp;
+use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, params};
 
 const HOUR: i64 = 3_600_000;
@@ -16,6 +16,20 @@ pub(crate) fn sum(db: &Connection, key: &str, hours: i64, now: Timestamp) -> rus
         .query_row(params![key, first], |row| row.get(0))
 }
 
+/// The key under which `what` is counted about an item.
+pub(crate) fn item_key(item: Id, what: &str) -> String {
+    format!("item {item} {what}")
+}
+
+/// Forgets what was counted about an item.
+pub(crate) fn forget_item(db: &Connection, item: Id) -> rusqlite::Result<()> {
+    // A range, because the key is a prefix of the index.
+    let prefix = item_key(item, "");
+    db.prepare_cached("DELETE FROM tally WHERE key >= ?1 AND key < ?1 || '\u{7f}'")?
+        .execute([prefix])?;
+    Ok(())
+}
+
 /// Counts one more of `key`.
 pub(crate) fn count(db: &Connection, key: &str, now: Timestamp) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -26,9 +40,9 @@ pub(crate) fn count(db: &Connection, key: &str, now: Timestamp) -> rusqlite::Res
     Ok(())
 }
 
-/// Forgets what no cap asks for any more.
+/// Forgets what no cap asks for any more. What was counted about an item lasts as long as that.
 pub(crate) fn forget(db: &Connection, before: Timestamp) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM tally WHERE hour < ?1")?
+    db.prepare_cached("DELETE FROM tally WHERE hour < ?1 AND key NOT LIKE 'item %'")?
         .execute([before.millis() / HOUR])?;
     Ok(())
 }

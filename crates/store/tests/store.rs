@@ -119,7 +119,12 @@ impl Bench {
 
     /// Spam from a vouched-for sender to filtered domains: held, refused with a link.
     async fn hold(&self, from: &str, to: &[&str], bytes: &str) -> Receipt {
-        let mut tx = self.tx(from, to, bytes);
+        self.hold_as(from, from, to, bytes).await
+    }
+
+    /// The same, from a reverse-path that wraps the sender.
+    async fn hold_as(&self, path: &str, from: &str, to: &[&str], bytes: &str) -> Receipt {
+        let mut tx = self.tx(path, to, bytes);
         tx.notes.put(judgement(from, to.len(), bytes));
         let kept = Kept::Held(Why::Spam(Row::Filtered));
         let outcome = Outcome::Refused {
@@ -178,6 +183,7 @@ fn judgement(from: &str, rows: usize, bytes: &str) -> Judgement {
         identity[at % 32] ^= byte.rotate_left(u32::try_from(at % 7).expect("small"));
     }
     Judgement {
+        ours: false,
         sender: ReversePath::from_address(from).expect("valid"),
         origin: Origin::Address("198.51.100.9".parse().expect("valid")),
         spf: Spf::Pass,
@@ -357,6 +363,57 @@ async fn the_same_message_again_finds_the_same_item() {
     assert_ne!(third.id, first.id);
 }
 
+/// A forwarder's SRS address is another one every day.
+#[tokio::test]
+async fn a_retry_through_srs_gets_the_link_that_lives() {
+    let bench = Bench::new();
+    let (ann, bob) = ("ann@isp.example", &["b@f.example"][..]);
+    bench
+        .hold_as("SRS0=aa=AA=isp.example=ann@f.example", ann, bob, "x")
+        .await;
+    let again = bench
+        .hold_as("SRS0=bb=BB=isp.example=ann@f.example", ann, bob, "x")
+        .await;
+    let token = again.link.expect("a link").token();
+    let claim = LinkClaim::parse(LinkKind::Item, &token).expect("a token");
+    assert!(bench.store.prove(&claim).await.expect("reads").is_some());
+}
+
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_is_not_made() {
+    let bench = Bench::new();
+    let body = "x".repeat(5000);
+    let tx = bench.tx("a@isp.example", &["b@x.example"], &body);
+    let outcome = Outcome::Accepted(vec![Disposition::Relay]);
+    let session = session(bench.clock.now());
+    tokio::select! {
+        biased;
+        _ = bench.store.commit(&session, &tx, &outcome) => panic!("it cannot be done at once"),
+        () = std::future::ready(()) => {}
+    }
+    // The next commit is made after the abandoned one was passed over.
+    let next = bench.relay(&["b@x.example"], &body).await;
+    let all = bench.store.items(Filter::default()).await.expect("reads");
+    assert_eq!(all.iter().map(|item| item.id).collect::<Vec<_>>(), [next]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_what_is_held() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let clock = Arc::new(TestClock(AtomicI64::new(1_790_000_000_000)));
+    let _store = Store::open(settings(&state), clock).expect("opens");
+    for name in ["", "spool", "ledger.db", "ledger.db-wal", "link.key"] {
+        let mode = std::fs::metadata(state.join(name))
+            .expect(name)
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{name} is {mode:o}");
+    }
+}
+
 #[tokio::test]
 async fn a_release_happens_once_and_within_the_caps() {
     let bench = Bench::new();
@@ -385,6 +442,118 @@ async fn a_release_happens_once_and_within_the_caps() {
             .iter()
             .all(|m| m.recipients[0].kind == Kind::Released)
     );
+}
+
+#[tokio::test]
+async fn each_cap_on_releases_binds() {
+    let none = ReleaseCaps {
+        per_sender: 9,
+        per_sender_domain: 9,
+        per_origin_network: 9,
+        per_destination_domain: 9,
+        total: 9,
+    };
+    type Set = fn(&mut ReleaseCaps);
+    let caps: [(&str, Set); 5] = [
+        ("per_sender", |caps| caps.per_sender = 1),
+        ("per_sender_domain", |caps| caps.per_sender_domain = 1),
+        ("per_origin_network", |caps| caps.per_origin_network = 1),
+        ("per_destination_domain", |caps| {
+            caps.per_destination_domain = 1
+        }),
+        ("total", |caps| caps.total = 1),
+    ];
+    for (name, set) in caps {
+        let bench = Bench::new();
+        let mut caps = none.clone();
+        set(&mut caps);
+        let first = bench.hold("a@isp.example", &["b@f.example"], "1").await.id;
+        let second = bench.hold("a@isp.example", &["c@f.example"], "2").await.id;
+        let release = |id| bench.store.release(all(id), Some(caps.clone()), operator());
+        assert!(
+            matches!(release(first).await, Ok(Released::Done(_))),
+            "{name}"
+        );
+        let capped = release(second).await.expect("answered");
+        assert_eq!(capped, Released::Capped(name.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn each_cap_on_letters_binds() {
+    type Set = fn(&mut LetterCaps);
+    let caps: [(&str, Set); 4] = [
+        ("per_sender_daily", |caps| caps.per_sender_daily = 1),
+        ("per_origin_daily", |caps| caps.per_origin_daily = 1),
+        ("per_domain_hourly", |caps| caps.per_domain_hourly = 1),
+        ("total_hourly", |caps| caps.total_hourly = 1),
+    ];
+    for (name, set) in caps {
+        let bench = Bench::new();
+        let mut caps = LetterCaps::default();
+        set(&mut caps);
+        for to in ["b@f.example", "c@f.example"] {
+            bench.hold("a@isp.example", &[to], to).await;
+        }
+        let sent = bench.send_letters(&caps).await;
+        assert_eq!(sent[1], LetterSent::Capped(name), "{sent:?}");
+        assert_eq!(bench.send_letters(&caps).await, [], "it rests for an hour");
+        let counts = bench.store.counts().await.expect("reads");
+        assert_eq!(counts.letters_kept_back, ["c@f.example"]);
+        bench.pass(DAY + DAY);
+        assert!(matches!(
+            bench.send_letters(&caps).await[..],
+            [LetterSent::Queued(_)]
+        ));
+    }
+}
+
+#[tokio::test]
+async fn one_sender_s_cap_does_not_keep_back_what_others_sent() {
+    let bench = Bench::new();
+    let caps = LetterCaps {
+        per_origin_daily: 1000,
+        ..LetterCaps::default()
+    };
+    for n in 0..7 {
+        let to = format!("v{n}@f.example");
+        bench
+            .hold("spammer@isp.example", &[&to], &format!("s{n}"))
+            .await;
+        bench
+            .hold(&format!("friend{n}@isp.example"), &[&to], &format!("f{n}"))
+            .await;
+    }
+    let sent = bench.send_letters(&caps).await;
+    assert!(
+        sent.iter().all(|s| matches!(s, LetterSent::Queued(_))),
+        "{sent:?}"
+    );
+    assert_eq!(sent.len(), 7);
+}
+
+#[tokio::test]
+async fn addresses_without_anything_held_do_not_stand_in_the_way() {
+    let bench = Bench::new();
+    for n in 0..5 {
+        let id = bench
+            .hold(
+                "a@isp.example",
+                &[&format!("b{n}@f.example")],
+                &n.to_string(),
+            )
+            .await
+            .id;
+        bench
+            .store
+            .discard_held(all(id), operator())
+            .await
+            .expect("discarded");
+    }
+    bench.hold("c@isp.example", &["fresh@f.example"], "x").await;
+    let due = bench.store.letters_due(7 * DAY, 2).await.expect("reads");
+    let names: Vec<_> = due.iter().map(|d| d.address.address.as_str()).collect();
+    assert_eq!(names, ["fresh@f.example"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthouse_hook::{Column, Vouched};
+use posthouse_hook::{Column, Judgement, Vouched};
 use posthouse_store::ReleaseCaps;
 use serde::Deserialize;
 
@@ -17,13 +17,12 @@ pub enum SelfRelease {
 }
 
 impl SelfRelease {
-    /// Whether this word covers what vouches for the sender.
-    fn covers(self, vouched: Vouched) -> bool {
-        match vouched {
-            Vouched::Spf => self == Self::Spf,
-            Vouched::OursAuthenticated | Vouched::OursNetwork | Vouched::OursSpfNotFail => {
-                self == Self::Ours
-            }
+    /// Whether this word covers a sender who is vouched for. One of ours whose SPF passes is covered
+    /// by either.
+    fn covers(self, ours: bool, vouched: Vouched) -> bool {
+        match self {
+            Self::Ours => ours,
+            Self::Spf => vouched == Vouched::Spf,
         }
     }
 }
@@ -40,11 +39,12 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether a sender in this column may release the message; otherwise the operator decides.
-    pub(crate) fn sender_releases(&self, column: Column) -> bool {
-        match column {
+    /// Whether the sender may release a message that was judged so; otherwise the operator decides.
+    pub(crate) fn sender_releases(&self, judgement: &Judgement) -> bool {
+        let ours = judgement.ours;
+        match judgement.column {
             Column::NotVouched => false,
-            Column::Vouched(by) => self.self_release.iter().any(|word| word.covers(by)),
+            Column::Vouched(by) => self.self_release.iter().any(|word| word.covers(ours, by)),
         }
     }
 }
@@ -52,6 +52,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
 
     #[test]
     fn only_the_listed_may_release() {
@@ -60,17 +61,28 @@ mod tests {
             caps: ReleaseCaps::default(),
             retention: Duration::from_secs(1),
         };
-        let (spf, ours) = (Vouched::Spf, Vouched::OursNetwork);
-        for (words, by, want) in [
-            (&[SelfRelease::Spf][..], spf, true),
-            (&[SelfRelease::Spf], ours, false),
-            (&[SelfRelease::Ours], spf, false),
-            (&[SelfRelease::Ours, SelfRelease::Spf], ours, true),
-            (&[], ours, false),
+        let (spf, network) = (Vouched::Spf, Vouched::OursNetwork);
+        let judged = |ours: bool, column: Column| Judgement {
+            ours,
+            column,
+            ..samples::judgement()
+        };
+        for (words, ours, by, want) in [
+            (&[SelfRelease::Spf][..], false, spf, true),
+            (&[SelfRelease::Spf], true, network, false),
+            (&[SelfRelease::Ours], false, spf, false),
+            (&[SelfRelease::Ours], true, spf, true),
+            (&[SelfRelease::Ours, SelfRelease::Spf], true, network, true),
+            (&[], true, network, false),
         ] {
-            assert_eq!(rules(words).sender_releases(Column::Vouched(by)), want);
+            let judgement = judged(ours, Column::Vouched(by));
+            assert_eq!(
+                rules(words).sender_releases(&judgement),
+                want,
+                "{words:?} {by:?}"
+            );
         }
         let all = rules(&[SelfRelease::Ours, SelfRelease::Spf]);
-        assert!(!all.sender_releases(Column::NotVouched));
+        assert!(!all.sender_releases(&judged(true, Column::NotVouched)));
     }
 }

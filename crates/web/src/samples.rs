@@ -127,7 +127,7 @@ fn copy(id: Id, address: &str, state: State) -> ItemRecipient {
     }
 }
 
-fn judgement() -> Judgement {
+pub(crate) fn judgement() -> Judgement {
     let found = [
         Scanned::Spam,
         Scanned::Clean,
@@ -141,6 +141,7 @@ fn judgement() -> Judgement {
         tests: vec!["GTUBE".to_owned()],
     });
     Judgement {
+        ours: false,
         sender: ReversePath::from_address("ann@x.example").expect("an address"),
         origin: Origin::Unknown,
         spf: Spf::Pass,

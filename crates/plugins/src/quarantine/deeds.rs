@@ -24,6 +24,7 @@ impl Facts {
             sender: self.sender.clone(),
             origin: self.walk.origin,
             spf: self.spf,
+            ours: self.ours,
             column: self.column,
             rows: rows.collect(),
             scans,

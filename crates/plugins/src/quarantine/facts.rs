@@ -26,6 +26,8 @@ pub(super) struct Facts {
     /// Where the message entered.
     pub(super) walk: Walk,
     pub(super) spf: Spf,
+    /// Whether the sender\'s domain is ours.
+    pub(super) ours: bool,
     pub(super) column: Column,
     /// For each recipient, in order.
     pub(super) rows: Vec<Placed>,
@@ -56,6 +58,7 @@ impl Facts {
         let identity = identity::identity(&sender, &to, content, walk.trace_end).await;
         Ok(Self {
             column: vouch::column(&sender, evidence),
+            ours: evidence.domain == Whose::Ours,
             identity: identity.map_err(PluginError::new)?,
             sender,
             walk,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Outcome, block_on, chains_of, load};
 use crate::cli::ChainArgs;
+use crate::out::{out, outln};
 
 /// One chain, for `--json`.
 #[derive(Serialize)]
@@ -29,7 +30,7 @@ struct PrintedStep {
 /// Prints the chains, or the table of hook points.
 pub(crate) fn run(config: Option<&Path>, args: &ChainArgs) -> Outcome {
     if args.hooks {
-        print!("{}", point::table());
+        out!("{}", point::table());
         return Ok(());
     }
     let loaded = load(config)?;
@@ -46,7 +47,7 @@ pub(crate) fn run(config: Option<&Path>, args: &ChainArgs) -> Outcome {
             }
         }
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&printed)?);
+            outln!("{}", serde_json::to_string_pretty(&printed)?);
         } else {
             printed.iter().for_each(|chain| print(chain, 0));
         }
@@ -83,10 +84,10 @@ fn print(chain: &Printed, depth: usize) {
         0 => format!(" at {}", chain.listeners.join(", ")),
         _ => " (aside)".to_owned(),
     };
-    println!("{indent}{}{at}", chain.chain);
+    outln!("{indent}{}{at}", chain.chain);
     for (n, step) in chain.steps.iter().enumerate() {
         let points: Vec<_> = step.points.iter().map(ToString::to_string).collect();
-        println!(
+        outln!(
             "{indent}{:>4}. {:16} at {:24} within {}s, if broken: {}",
             n + 1,
             step.name,

@@ -9,6 +9,7 @@ use posthouse_web::Pages;
 
 use super::{Outcome, block_on, chains_of, load};
 use crate::config::{self, Fault, Faults, Loaded};
+use crate::out::outln;
 
 /// Prints the faults and fails, or prints the warnings and what was found to be in order.
 pub(crate) fn run(config: Option<&Path>) -> Outcome {
@@ -17,9 +18,9 @@ pub(crate) fn run(config: Option<&Path>) -> Outcome {
         let (chains, _lists) = chains_of(&loaded)?;
         check_templates(&loaded)?;
         for warning in config::warnings(&loaded, &chains) {
-            println!("warning: {warning}");
+            outln!("warning: {warning}");
         }
-        println!(
+        outln!(
             "{}: {} chains, in order",
             loaded.file.display(),
             chains.len()

@@ -19,6 +19,7 @@ use super::print::print_trail;
 use super::{Failure, block_on, chains_of, load};
 use crate::cli::ExplainArgs;
 use crate::config::Loaded;
+use crate::out::outln;
 
 /// Largest message that is explained, in octets.
 const MAX_MESSAGE: u64 = 256 << 20;
@@ -64,7 +65,7 @@ pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> super::Outcome {
         explain(&loaded, session, result)
     })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&[&explained])?);
+        outln!("{}", serde_json::to_string_pretty(&[&explained])?);
     } else {
         print(&explained);
     }
@@ -295,22 +296,22 @@ fn letters(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Result<Vec<L
 }
 
 fn print(explained: &Explained) {
-    println!("trail:");
+    outln!("trail:");
     print_trail(&explained.trail, 0);
     if let Some(judgement) = &explained.judgement {
-        println!("origin: {}, SPF {}", judgement.origin, judgement.spf);
-        println!("column: {:?}", judgement.column);
+        outln!("origin: {}, SPF {}", judgement.origin, judgement.spf);
+        outln!("column: {:?}", judgement.column);
     }
-    println!("reply: {}", explained.reply);
+    outln!("reply: {}", explained.reply);
     for fate in &explained.recipients {
         let hop = fate.next_hop.as_ref().map(|hop| format!(" by {hop}"));
-        println!("{}: {}{}", fate.address, fate.fate, hop.unwrap_or_default());
+        outln!("{}: {}{}", fate.address, fate.fate, hop.unwrap_or_default());
     }
     for letter in &explained.letters {
-        println!("letter to {}:", letter.to);
+        outln!("letter to {}:", letter.to);
         letter
             .text
             .lines()
-            .for_each(|line| println!("    {}", posthouse_hook::trail::visible(line)));
+            .for_each(|line| outln!("    {}", posthouse_hook::trail::visible(line)));
     }
 }

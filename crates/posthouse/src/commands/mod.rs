@@ -21,6 +21,7 @@ use crate::cli::{ListArgs, SelectArgs};
 use crate::config::{self, Chains, Fault, Faults, Lists, Loaded};
 use crate::control::{self, Answer, Request};
 use crate::dns::DnsResolver;
+use crate::out::outln;
 
 /// Why a command did not do what it was asked.
 pub(crate) enum Failure {
@@ -58,13 +59,10 @@ fn common_of(loaded: &Loaded, lists: &mut Lists) -> Result<Common, Faults> {
     let config = &loaded.config;
     let resolver = DnsResolver::new(&config.dns)
         .map_err(|error| Fault::of_file(&loaded.file, format!("[dns]: {error}")))?;
-    config::common(
-        loaded,
-        lists,
-        Arc::new(resolver),
-        Arc::new(SystemClock),
-        None,
-    )
+    // Links of ours are proved by the ledger, if there is one.
+    let clock = Arc::new(SystemClock);
+    let store = Store::open_read_only(config.store_settings(), clock.clone()).ok();
+    config::common(loaded, lists, Arc::new(resolver), clock, store)
 }
 
 /// All chains, for commands that look but do not touch. Needs a runtime for the resolver.
@@ -121,9 +119,9 @@ fn print_answer(args: &SelectArgs, answer: Answer) -> Outcome {
         Answer::Failed(why) => return Err(Failure::Because(why)),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&[&done])?);
+        outln!("{}", serde_json::to_string(&[&done])?);
     } else {
-        println!("{} changed, {} untouched", done.changed, done.untouched);
+        outln!("{} changed, {} untouched", done.changed, done.untouched);
     }
     if done.changed == 0 {
         let id = args.id;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Failure, Outcome, block_on, ledger, load};
 use crate::cli::ShowArgs;
+use crate::out::{out, outln};
 use crate::table::{moment, table};
 
 /// One message with its audit, for `--json`.
@@ -22,7 +23,7 @@ struct Shown {
 /// Prints messages, a line for each copy in one of the states.
 pub(super) fn list(items: &[Item], states: &[State], json: bool) -> Outcome {
     if json {
-        println!("{}", serde_json::to_string_pretty(items)?);
+        outln!("{}", serde_json::to_string_pretty(items)?);
         return Ok(());
     }
     let heading = [
@@ -37,7 +38,7 @@ pub(super) fn list(items: &[Item], states: &[State], json: bool) -> Outcome {
         "LAST WORDS",
     ];
     let rows: Vec<_> = items.iter().flat_map(|item| rows(item, states)).collect();
-    print!("{}", table(heading, &rows));
+    out!("{}", table(heading, &rows));
     Ok(())
 }
 
@@ -73,7 +74,7 @@ pub(super) fn show(config: Option<&Path>, args: &ShowArgs) -> Outcome {
         };
         let shown = Shown { item, audit };
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&[&shown])?);
+            outln!("{}", serde_json::to_string_pretty(&[&shown])?);
         } else {
             print_item(&shown.item);
             print_audit(&shown.audit);
@@ -108,29 +109,29 @@ fn print_item(item: &Item) {
         ("Date", item.date.clone()),
     ];
     for (name, value) in fields {
-        println!("{name:>9}: {}", visible(&value));
+        outln!("{name:>9}: {}", visible(&value));
     }
     if let Some(judgement) = &item.judgement {
         print_judgement(judgement);
     }
     print_trail(&item.trail, 0);
-    println!();
+    outln!();
     let every = State::ALL;
     let rows: Vec<_> = rows(item, &every)
         .map(|[_, _, _, to, state, tries, next, _, said]| [to, state, tries, next, said])
         .collect();
-    print!(
+    out!(
         "{}",
         table(["TO", "STATE", "TRIES", "NEXT", "LAST WORDS"], &rows)
     );
 }
 
 fn print_judgement(judgement: &posthouse_hook::Judgement) {
-    println!("   origin: {}, SPF {}", judgement.origin, judgement.spf);
-    println!("   column: {:?}", judgement.column);
+    outln!("   origin: {}, SPF {}", judgement.origin, judgement.spf);
+    outln!("   column: {:?}", judgement.column);
     for scan in &judgement.scans.0 {
         let number = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| format!("{n:.1}"));
-        println!(
+        outln!(
             "     scan: {} {:?} {}/{} {}",
             scan.scanner,
             scan.found,
@@ -145,7 +146,7 @@ fn print_judgement(judgement: &posthouse_hook::Judgement) {
 pub(super) fn print_trail(trail: &Trail, depth: usize) {
     let indent = "    ".repeat(depth);
     for entry in &trail.entries {
-        println!(
+        outln!(
             "    {indent}{:8} {:16} {:>8} µs  {}",
             entry.point.to_string(),
             entry.plugin,
@@ -153,7 +154,7 @@ pub(super) fn print_trail(trail: &Trail, depth: usize) {
             visible(&entry.said)
         );
         for remark in &entry.remarks {
-            println!("    {indent}{:27}      - {}", "", visible(remark));
+            outln!("    {indent}{:27}      - {}", "", visible(remark));
         }
         print_trail(&entry.aside, depth + 1);
     }
@@ -172,8 +173,8 @@ fn print_audit(audit: &[Audited]) {
             ]
         })
         .collect();
-    println!();
-    print!(
+    outln!();
+    out!(
         "{}",
         table(["AT", "EVENT", "STATE", "WHO", "DETAIL"], &rows)
     );

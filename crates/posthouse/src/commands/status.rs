@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use posthouse_hook::trail::visible;
+
 use super::{Outcome, block_on, ledger, load};
 use crate::cli::StatusArgs;
+use crate::out::outln;
 
 /// Prints copies by state, and what was counted in the last day.
 pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
@@ -11,18 +14,21 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
     block_on(async {
         let counts = ledger(&loaded)?.counts().await?;
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&[&counts])?);
+            outln!("{}", serde_json::to_string_pretty(&[&counts])?);
             return Ok(());
         }
         for (state, count) in &counts.states {
-            println!("{:>9}  {count}", state.name());
+            outln!("{:>9}  {count}", state.name());
         }
-        println!("in the last day:");
-        println!(
+        outln!("in the last day:");
+        outln!(
             "{:>9}  relayed unscanned, because no scanner answered",
             counts.relayed_unscanned
         );
-        println!("{:>9}  letters kept back by a cap", counts.letters_capped);
+        outln!("{:>9}  letters kept back by a cap", counts.letters_capped);
+        for address in &counts.letters_kept_back {
+            outln!("           {}", visible(address));
+        }
         Ok(())
     })
 }

@@ -20,7 +20,7 @@ use super::{Fault, Faults, Lists, Loaded};
 struct Head {
     plugin: Spanned<String>,
     name: Option<String>,
-    timeout: Option<Span>,
+    timeout: Option<Spanned<Span>>,
     #[serde(default)]
     on_error: OnError,
 }
@@ -116,9 +116,16 @@ impl<'a> Builder<'a> {
         let kind = head.plugin.get_ref();
         let name = head.name.unwrap_or_else(|| kind.clone());
         let loaded = self.loaded;
+        if let Some(timeout) = head.timeout.as_ref().filter(|t| t.get_ref().0.is_zero()) {
+            let fault = loaded.fault(
+                Some(timeout.span()),
+                "timeout is 0: no answer could be in time",
+            );
+            return Err(fault.with_way_out("write 1s or more").into());
+        }
         let plugin = posthouse_plugins::build(kind, &name, options, self)
             .map_err(|error| to_faults(loaded, error, head.plugin.span(), span))?;
-        let timeout = head.timeout.map(|span| span.0);
+        let timeout = head.timeout.map(|span| span.into_inner().0);
         Ok(Step {
             name,
             timeout: timeout.unwrap_or_else(|| plugin.default_timeout()),

@@ -10,6 +10,7 @@ mod load;
 mod warn;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ pub(crate) struct Listener {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Quarantine {
     /// How long held copies are kept.
-    pub(crate) retention_days: u16,
+    pub(crate) retention_days: NonZeroU16,
     /// Whose senders may release their own mail, under caps.
     pub(crate) self_release: Vec<posthouse_web::SelfRelease>,
     /// How much they may release within a day.
@@ -94,7 +95,7 @@ impl Default for Quarantine {
     fn default() -> Self {
         use posthouse_web::SelfRelease::{Ours, Spf};
         Self {
-            retention_days: 30,
+            retention_days: const { NonZeroU16::new(30).expect("not zero") },
             self_release: vec![Ours, Spf],
             caps: ReleaseCaps::default(),
         }
@@ -134,7 +135,7 @@ pub(crate) struct StoreSection {
     /// Octets of accepted messages that may wait in memory for the relay.
     pub(crate) handoff: usize,
     /// How long audit lines are kept.
-    pub(crate) audit_days: u16,
+    pub(crate) audit_days: NonZeroU16,
     /// This node's number, part of every id.
     pub(crate) node: u8,
 }
@@ -145,7 +146,7 @@ impl Default for StoreSection {
             min_free: 256 << 20,
             spool_threshold: 128 << 10,
             handoff: 8 << 20,
-            audit_days: 60,
+            audit_days: const { NonZeroU16::new(60).expect("not zero") },
             node: 0,
         }
     }
@@ -191,8 +192,8 @@ impl Config {
     }
 }
 
-fn days(count: u16) -> Duration {
-    Duration::from_secs(u64::from(count) * 86_400)
+fn days(count: NonZeroU16) -> Duration {
+    Duration::from_secs(u64::from(count.get()) * 86_400)
 }
 
 #[cfg(test)]

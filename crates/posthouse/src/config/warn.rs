@@ -78,3 +78,44 @@ fn admits_nobody(chain: &Chain) -> Warning {
         "add relay_clients or relay_domains",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use posthouse_hook::{HookPoint, OnError, Plugin, Step};
+
+    use super::*;
+
+    struct Of(Nature);
+
+    impl Plugin for Of {
+        fn points(&self) -> &[HookPoint] {
+            &[]
+        }
+
+        fn nature(&self) -> Nature {
+            self.0
+        }
+    }
+
+    fn chain(natures: &[Nature]) -> Chain {
+        let step = |nature: &Nature| Step {
+            name: format!("{nature:?}"),
+            plugin: Arc::new(Of(*nature)),
+            timeout: Duration::from_secs(1),
+            on_error: OnError::Defer,
+        };
+        Chain::new("test", natures.iter().map(step).collect())
+    }
+
+    #[test]
+    fn refusing_before_the_quarantine_is_well() {
+        use Nature::{Admits, Disposes, Refuses};
+        assert!(behind_quarantine(&chain(&[Refuses, Admits, Disposes])).is_none());
+        assert!(behind_quarantine(&chain(&[Admits, Refuses])).is_none());
+        let (problem, _) = behind_quarantine(&chain(&[Disposes, Admits, Refuses])).expect("warns");
+        assert_eq!(problem, "`Refuses` may refuse what `Disposes` has held");
+    }
+}

@@ -1,17 +1,24 @@
 //! The commit: bytes first, then rows, then the word that it is durable.
+//!
+//! It runs in a task of its own: a caller that stops waiting (its deadline has passed) abandons the
+//! commit as a whole, before or after it is made, and never leaves it half done.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use posthouse_hook::{
-    Commit, CommitError, Content, Id, Link, LinkKind, Outcome, Receipt, ReversePath, Session,
-    Transaction,
+    Commit, CommitError, Content, Id, LinkKind, Outcome, Receipt, Session, Transaction,
 };
 
 use super::{Store, StoreError};
 use crate::handoff::Reserved;
-use crate::intake::{Body, Fate, Intake, in_row};
+use crate::intake::{Body, Earlier, Fate, Intake, in_row};
 use crate::model::{Claimed, ClaimedRecipient, CopyId};
+
+/// What a recipient costs in memory, beyond the message, while it waits for the relay.
+const PER_RECIPIENT: usize = 512;
+/// What a message costs at least.
+const PER_MESSAGE: usize = 1024;
 
 #[async_trait::async_trait]
 impl Commit for Store {
@@ -21,42 +28,21 @@ impl Commit for Store {
         tx: &Transaction,
         outcome: &Outcome,
     ) -> Result<Receipt, CommitError> {
-        let content = &tx.message.content;
+        let content = tx.message.content.clone();
         self.0.room.take(content.len())?;
-        let now = self.now();
-        let Some(mut intake) = Intake::of_transaction(session, tx, outcome, &self.0.ids, now)
-        else {
+        let intake = Intake::of_transaction(session, tx, outcome, &self.0.ids, self.now());
+        let Some(intake) = intake else {
             return Ok(Receipt {
                 id: tx.id,
                 link: None,
             });
         };
-        intake.body = self.place(tx.id, content).await?;
-        let reserved = self.reserve(&intake, content);
-        let relays_at_once = intake.relays() && reserved.is_some();
-        if relays_at_once {
-            intake.hand_over();
-        }
-        let intake = Arc::new(intake);
-        let spooled = matches!(intake.body, Body::File);
-        let earlier = match self.insert(Arc::clone(&intake)).await {
-            Ok(earlier) => earlier,
-            Err(error) => {
-                self.remove_files(spooled.then_some(tx.id));
-                return Err(error.into());
-            }
-        };
-        if earlier.is_some() {
-            self.remove_files(spooled.then_some(tx.id));
-        } else {
-            self.pass_on(&intake, content, reserved);
-        }
-        let id = earlier.unwrap_or(tx.id);
-        let held = intake.refused && intake.facts.is_some();
-        Ok(Receipt {
-            id,
-            link: held.then(|| self.item_link(id, &tx.reverse_path)),
-        })
+        let caller = Caller::default();
+        let acceptance = self.clone().accept(intake, content, caller.flag());
+        let accepted = tokio::spawn(acceptance).await;
+        caller.told_now();
+        let failing = |error: tokio::task::JoinError| CommitError::Failing(error.to_string());
+        Ok(accepted.map_err(failing)??)
     }
 
     fn room(&self, size: u64) -> Result<(), CommitError> {
@@ -64,7 +50,87 @@ impl Commit for Store {
     }
 }
 
+/// The caller's side: when it is dropped untold, nobody waits for the commit any more.
+#[derive(Default)]
+struct Caller {
+    gone: Arc<AtomicBool>,
+    told: bool,
+}
+
+impl Caller {
+    fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.gone)
+    }
+
+    fn told_now(mut self) {
+        self.told = true;
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if !self.told {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What became of the rows.
+enum Inserted {
+    New,
+    /// This is a retry of a message that is held.
+    Retry(Earlier),
+    /// The caller was gone before it began: the client heard 451 and will come again.
+    Abandoned,
+}
+
 impl Store {
+    async fn accept(
+        self,
+        mut intake: Intake,
+        content: Content,
+        gone: Arc<AtomicBool>,
+    ) -> Result<Receipt, StoreError> {
+        intake.body = self.place(intake.id, &content).await?;
+        let reserved = self.reserve(&intake, &content);
+        if reserved.is_some() {
+            intake.hand_over();
+        }
+        let intake = Arc::new(intake);
+        let inserted = self.insert(Arc::clone(&intake), gone).await;
+        if !matches!(inserted, Ok(Inserted::New)) && matches!(intake.body, Body::File) {
+            self.remove_files([intake.id]);
+        }
+        match inserted? {
+            Inserted::New => {
+                self.pass_on(&intake, &content, reserved);
+                let itself = Earlier {
+                    id: intake.id,
+                    reverse_path: intake.reverse_path.clone(),
+                    generation: 0,
+                };
+                Ok(self.receipt(&intake, &itself))
+            }
+            Inserted::Retry(first) => Ok(self.receipt(&intake, &first)),
+            Inserted::Abandoned => Err(StoreError::Failing("the deadline passed".to_owned())),
+        }
+    }
+
+    /// The receipt of a message; the link is that of the first of several equal ones.
+    fn receipt(&self, intake: &Intake, first: &Earlier) -> Receipt {
+        let party = first.reverse_path.address();
+        let link = || {
+            self.0
+                .key
+                .mint(LinkKind::Item, first.id, &party, first.generation)
+        };
+        let held = intake.refused && intake.facts.is_some();
+        Receipt {
+            id: first.id,
+            link: held.then(link),
+        }
+    }
+
     /// Puts the bytes where they are to stay: into the row, or into a file that is synced now, off
     /// the writer thread.
     async fn place(&self, id: Id, content: &Content) -> Result<Body, StoreError> {
@@ -84,24 +150,30 @@ impl Store {
             return None;
         }
         // What is spooled costs no memory, but a message is never free.
-        let octets = match content {
-            Content::Memory(bytes) => bytes.len() + 1024,
-            Content::Spooled(_) => 1024,
+        let bytes = match content {
+            Content::Memory(bytes) => bytes.len(),
+            Content::Spooled(_) => 0,
         };
-        self.0.budget.reserve(octets)
+        let recipients = intake.copies.len() * PER_RECIPIENT;
+        self.0.budget.reserve(bytes + recipients + PER_MESSAGE)
     }
 
-    /// Writes the rows; gives the id of an earlier message instead if this is a retry of it.
-    async fn insert(&self, intake: Arc<Intake>) -> Result<Option<Id>, StoreError> {
+    async fn insert(
+        &self,
+        intake: Arc<Intake>,
+        gone: Arc<AtomicBool>,
+    ) -> Result<Inserted, StoreError> {
         self.write(move |db| {
-            let earlier = match intake.all_held() {
-                true => intake.earlier(db)?,
-                false => None,
-            };
-            if earlier.is_none() {
-                intake.insert(db)?;
+            if gone.load(Ordering::Relaxed) {
+                return Ok(Inserted::Abandoned);
             }
-            Ok(earlier)
+            if intake.all_held()
+                && let Some(first) = intake.earlier(db)?
+            {
+                return Ok(Inserted::Retry(first));
+            }
+            intake.insert(db)?;
+            Ok(Inserted::New)
         })
         .await
     }
@@ -113,13 +185,8 @@ impl Store {
             }
             return;
         };
-        // The relay is gone only at shutdown; the next start returns the lease.
+        // The relay is gone only at shutdown; the next start voids the lease.
         let _ = self.0.fresh.send(fresh(intake, content, reserved));
-    }
-
-    fn item_link(&self, id: Id, reverse_path: &ReversePath) -> Link {
-        let party = reverse_path.address();
-        self.0.key.mint(LinkKind::Item, id, &party, 0)
     }
 }
 

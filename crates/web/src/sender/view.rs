@@ -30,10 +30,10 @@ pub(crate) enum Choice {
 impl Choice {
     /// What these rules leave to the sender of this message.
     pub(crate) fn of(item: &Item, rules: &Rules) -> Self {
-        let column = item.judgement.as_ref().map(|j| j.column);
+        let judgement = item.judgement.as_ref();
         if Standing::of(&item.recipients) != Standing::Held {
             Self::Nothing
-        } else if column.is_some_and(|column| rules.sender_releases(column)) {
+        } else if judgement.is_some_and(|judgement| rules.sender_releases(judgement)) {
             Self::Release
         } else {
             Self::Operator

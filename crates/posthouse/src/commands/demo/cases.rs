@@ -132,3 +132,45 @@ impl Seen {
             .find(|word| word.starts_with("http"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn as_wanted(case: &Case) -> Seen {
+        let link = if case.code == "552" {
+            " http://localhost/i/x"
+        } else {
+            ""
+        };
+        Seen {
+            told: format!("{} 5.7.1 words{link}", case.code),
+            held: case.held.into(),
+            reached: case.reached.into(),
+            letters: case.letter.into(),
+            letter_link: case.letter.then(|| "http://localhost/a/x".to_owned()),
+        }
+    }
+
+    #[test]
+    fn every_difference_is_seen() {
+        for case in CASES {
+            assert!(case.is_met(&as_wanted(case)), "{}", case.cell);
+            let spoil: [fn(&mut Seen); 6] = [
+                |seen| seen.told = "451 4.3.0 Local error".to_owned(),
+                |seen| seen.told.push_str(" http://localhost/i/another"),
+                |seen| seen.held ^= 1,
+                |seen| seen.reached = 2,
+                |seen| seen.letters ^= 1,
+                |seen| seen.letter_link = seen.letter_link.is_none().then(String::new),
+            ];
+            for (n, spoil) in spoil.into_iter().enumerate() {
+                let mut seen = as_wanted(case);
+                spoil(&mut seen);
+                // A second link in a 552 is no difference.
+                let same = n == 1 && case.code == "552";
+                assert_eq!(case.is_met(&seen), same, "{} {n}", case.cell);
+            }
+        }
+    }
+}

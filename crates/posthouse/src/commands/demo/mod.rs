@@ -19,6 +19,7 @@ use super::serve::{Signals, Told};
 use super::{Failure, Outcome, block_on};
 use crate::cli::DemoArgs;
 use crate::config::{self, Loaded, Log};
+use crate::out::{out, outln};
 use crate::server::{Ports, Server};
 use crate::table::table;
 use cases::{CASES, Case, Seen};
@@ -129,7 +130,7 @@ fn print_table(rows: &[(&Case, Seen)]) {
             ]
         })
         .collect();
-    print!("{}", table(heading, &cells));
+    out!("{}", table(heading, &cells));
 }
 
 fn yes(count: usize) -> String {
@@ -137,26 +138,26 @@ fn yes(count: usize) -> String {
 }
 
 fn print_links(rows: &[(&Case, Seen)]) {
-    println!("\nLinks:");
+    outln!("\nLinks:");
     for (case, seen) in rows {
         if let Some(link) = seen.release_link() {
-            println!("  release, for {}: {link}", case.from);
+            outln!("  release, for {}: {link}", case.from);
         }
         if let Some(link) = &seen.letter_link {
-            println!("  what is held, for {}: {link}", case.to);
+            outln!("  what is held, for {}: {link}", case.to);
         }
     }
 }
 
 /// Stays up for a person with a browser, and tells of every message that arrives meanwhile.
 async fn linger(loaded: &Loaded, front: SocketAddr, signals: &mut Signals) {
-    println!("\nOpen a release link in a browser and press \"Send it anyway\".");
-    println!(
+    outln!("\nOpen a release link in a browser and press \"Send it anyway\".");
+    outln!(
         "SMTP at {front}, pages at {}, state in {}.",
         loaded.config.web.url,
         loaded.config.state.display()
     );
-    println!("The next hop prints what arrives. Ctrl-C stops.");
+    outln!("The next hop prints what arrives. Ctrl-C stops.");
     while !matches!(signals.next().await, Told::Stop) {}
 }
 

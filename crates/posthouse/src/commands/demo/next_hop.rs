@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::Failure;
+use crate::out::outln;
 
 /// The next hop, serving.
 pub(super) struct NextHop {
@@ -131,7 +132,7 @@ impl Commit for Inbox {
             .iter()
             .map(|r| r.forward_path.address())
             .collect();
-        println!(
+        outln!(
             "  at the next hop: from {} to {}",
             tx.reverse_path,
             to.join(", ")
