@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use posthouse_store::{Actor, Done, Released, Selection, Store, StoreError};
+use posthouse_store::{Actor, Done, Released, Selection, Store, StoreError, Who};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -95,7 +95,7 @@ async fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
 
 /// Does what is asked.
 pub(crate) async fn answer(store: &Store, request: Request) -> Answer {
-    let by = Actor::local("operator");
+    let by = Actor::local(Who::Operator);
     tracing::info!(?request, "operator");
     let done = match request {
         Request::Retry(what) => store.retry(what, by).await,

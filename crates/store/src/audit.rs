@@ -37,7 +37,7 @@ pub(crate) fn append(db: &Connection, line: &Line<'_>, by: &Actor) -> rusqlite::
         line.subject.0,
         line.event,
         line.state,
-        by.who,
+        by.who.name(),
         detail
     ])?;
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use posthouse_hook::{Id, LinkKey, LinkKind, Timestamp};
+use posthouse_hook::{ForwardPath, Id, LinkKey, LinkKind, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
+use crate::caps::{self, Cap, domain_of};
 use crate::model::{Address, Item, LetterCaps, LetterDue, Letters};
-use crate::quarantine::domain_of;
 use crate::rows::{self, forward_path, unreadable};
 use crate::tally;
 
@@ -19,6 +19,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const CAUSES: usize = 50;
 /// Addresses that are listed as kept back, at most.
 const LISTED: usize = 1000;
+/// Letters that caps kept back are counted here.
+pub(crate) const CAPPED_KEY: &str = "letters capped";
+/// The columns that [`address_of`] reads.
 const ADDRESS: &str = "id, address, letters, last_letter, generation";
 
 fn address_of(row: &SqlRow<'_>) -> rusqlite::Result<(Address, u32)> {
@@ -26,12 +29,7 @@ fn address_of(row: &SqlRow<'_>) -> rusqlite::Result<(Address, u32)> {
     let address = Address {
         id: Id(row.get(0)?),
         address: row.get(1)?,
-        letters: match letters.as_str() {
-            "on" => Letters::On,
-            "stopped" => Letters::Stopped,
-            "failed" => Letters::Failed,
-            other => return Err(unreadable(2, other)),
-        },
+        letters: Letters::parse(&letters).ok_or_else(|| unreadable(2, &letters))?,
         last_letter: row.get::<_, Option<i64>>(3)?.map(Timestamp),
     };
     Ok((address, row.get(4)?))
@@ -104,7 +102,7 @@ fn one_due(
 }
 
 /// How the address was last written on an envelope, while something is held for it.
-fn some_path(db: &Connection, owner: Id) -> rusqlite::Result<Option<posthouse_hook::ForwardPath>> {
+fn some_path(db: &Connection, owner: Id) -> rusqlite::Result<Option<ForwardPath>> {
     db.prepare_cached(
         "SELECT address FROM recipient WHERE owner = ?1 AND state = 'held'
          ORDER BY message DESC LIMIT 1",
@@ -146,7 +144,7 @@ pub(crate) fn book(
     db: &Connection,
     address: &Address,
     interval: Duration,
-    caps: &LetterCaps,
+    limits: &LetterCaps,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Barred>> {
     if !still_due(db, address.id, interval, now)? {
@@ -154,10 +152,14 @@ pub(crate) fn book(
     }
     let mut reached = "per_sender_daily";
     for cause in causes(db, address)? {
-        let counted = counted(&cause, &address.address, caps);
-        match cap_reached(db, &counted, now)? {
+        let caps = caps_on(&cause, &address.address, limits);
+        match caps::reached(db, &caps, now)? {
             Some(cap) => reached = cap,
-            None => return written(db, address.id, &counted, now).map(|()| None),
+            None => {
+                caps::count(db, &caps, now)?;
+                written(db, address.id, now)?;
+                return Ok(None);
+            }
         }
     }
     keep_back(db, address.id, now)?;
@@ -203,46 +205,30 @@ fn causes(db: &Connection, address: &Address) -> rusqlite::Result<Vec<Cause>> {
     .collect()
 }
 
-type Counted = [(&'static str, String, i64, u32); 4];
-
-/// Each cap: its name, the key it counts under, its window in hours, its limit.
-fn counted(cause: &Cause, address: &str, caps: &LetterCaps) -> Counted {
+/// The caps on a letter to this address that is booked on this cause.
+fn caps_on(cause: &Cause, address: &str, limits: &LetterCaps) -> [Cap; 4] {
     let Cause { sender, origin } = cause;
     let domain = domain_of(address);
+    let daily = |name, key, limit| Cap::new(name, key, 24, limit);
+    let hourly = |name, key, limit| Cap::new(name, key, 1, limit);
     [
-        (
+        daily(
             "per_sender_daily",
             format!("letter by {sender}"),
-            24,
-            caps.per_sender_daily,
+            limits.per_sender_daily,
         ),
-        (
+        daily(
             "per_origin_daily",
             format!("letter from {origin}"),
-            24,
-            caps.per_origin_daily,
+            limits.per_origin_daily,
         ),
-        (
+        hourly(
             "per_domain_hourly",
             format!("letter to {domain}"),
-            1,
-            caps.per_domain_hourly,
+            limits.per_domain_hourly,
         ),
-        ("total_hourly", "letter".to_owned(), 1, caps.total_hourly),
+        hourly("total_hourly", "letter".to_owned(), limits.total_hourly),
     ]
-}
-
-fn cap_reached(
-    db: &Connection,
-    counted: &Counted,
-    now: Timestamp,
-) -> rusqlite::Result<Option<&'static str>> {
-    for (name, key, hours, cap) in counted {
-        if tally::sum(db, key, *hours, now)? >= *cap {
-            return Ok(Some(name));
-        }
-    }
-    Ok(None)
 }
 
 /// Counted once a day and address, however often it is tried.
@@ -262,27 +248,21 @@ fn keep_back(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Addresses whose letter a cap keeps back, at most [`LISTED`].
+/// Addresses whose letter nothing but a cap keeps back, at most [`LISTED`].
 pub(crate) fn kept_back(db: &Connection) -> rusqlite::Result<Vec<String>> {
     db.prepare_cached(
-        "SELECT address FROM address WHERE capped_at IS NOT NULL ORDER BY address LIMIT ?1",
+        "SELECT address FROM address
+         WHERE waiting IS NOT NULL AND capped_at IS NOT NULL AND letters = 'on'
+           AND EXISTS (SELECT 1 FROM recipient r
+                       WHERE r.owner = address.id AND r.state = 'held')
+         ORDER BY address LIMIT ?1",
     )?
     .query_map([LISTED], |row| row.get(0))?
     .collect()
 }
 
-/// Letters that caps kept back are counted here.
-pub(crate) const CAPPED_KEY: &str = "letters capped";
-
-fn written(
-    db: &Connection,
-    address: Id,
-    counted: &Counted,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    for (_, key, _, _) in counted {
-        tally::count(db, key, now)?;
-    }
+/// Marks an address as written to.
+fn written(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE address SET last_letter = ?2, waiting = NULL, capped_at = NULL, tried_at = NULL
          WHERE id = ?1",
@@ -293,13 +273,18 @@ fn written(
 
 /// Begins or ends letters to an address. Says whether the row is there.
 pub(crate) fn set(db: &Connection, address: Id, letters: Letters) -> rusqlite::Result<bool> {
-    let name = match letters {
-        Letters::On => "on",
-        Letters::Stopped => "stopped",
-        Letters::Failed => "failed",
-    };
     let changed = db
         .prepare_cached("UPDATE address SET letters = ?2 WHERE id = ?1")?
-        .execute(params![address.0, name])?;
+        .execute(params![address.0, letters.name()])?;
     Ok(changed == 1)
+}
+
+/// A letter that fails for good ends letters to that address.
+pub(crate) fn end(db: &Connection, address: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE address SET letters = ?2 WHERE address = ?1")?
+        .execute([
+            address.to_ascii_lowercase().as_str(),
+            Letters::Failed.name(),
+        ])?;
+    Ok(())
 }

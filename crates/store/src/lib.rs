@@ -4,25 +4,33 @@
 //! connections of their own. Nothing outside this crate writes a recipient's state.
 
 mod audit;
+mod body;
+mod caps;
+mod copies;
 mod db;
+mod forget;
 mod handoff;
 mod intake;
 mod keyfile;
 mod letters;
-pub mod model;
+mod model;
 mod quarantine;
 mod queue;
 mod readers;
 mod room;
 mod rows;
 mod spool;
-pub mod state;
+mod state;
 mod store;
 mod tally;
 mod writer;
 
 pub use handoff::Reserved;
 pub use intake::would_cause_letters;
-pub use model::*;
+pub use model::{
+    Actor, Address, AttemptResult, Attempted, Audited, Claimed, ClaimedRecipient, CopyId, Counts,
+    Done, Filter, Item, ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent, Letters,
+    OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings, Who,
+};
 pub use state::{Event, State, next};
 pub use store::{Store, StoreError};

@@ -136,7 +136,7 @@ fn item_of(row: &SqlRow<'_>) -> rusqlite::Result<Item> {
         from: text(7)?,
         subject: text(8)?,
         date: text(9)?,
-        judgement: judgement.map(|json| from_json(10, &json)).transpose()?,
+        judgement: judgement.map_or(Ok(None), |json| from_json(10, &json))?,
         trail: trail.map_or_else(|| Ok(Trail::default()), |json| from_json(11, &json))?,
         recipients: Vec::new(),
     })

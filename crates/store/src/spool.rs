@@ -12,6 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posthouse_hook::{Content, Id, Spooled};
 
+use crate::StoreError;
+use crate::db::at;
 use crate::store::private_dir;
 
 /// The spool directory.
@@ -41,9 +43,14 @@ impl Spooled for SpoolFile {
 
 impl Spool {
     /// Makes the directory if need be.
-    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        private_dir(&dir)?;
+    pub(crate) fn open(dir: PathBuf) -> Result<Self, StoreError> {
+        private_dir(&dir).map_err(at(&dir))?;
         Ok(Self(dir))
+    }
+
+    /// The spool for reading, whether the directory is there or not.
+    pub(crate) fn at(dir: PathBuf) -> Self {
+        Self(dir)
     }
 
     fn path(&self, id: Id) -> PathBuf {

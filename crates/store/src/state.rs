@@ -122,6 +122,12 @@ impl Event {
             Self::Expire => "expire",
         }
     }
+
+    /// Whether it ends an attempt that counts: the next hop was asked, and the relay heard or gave
+    /// up waiting.
+    pub(crate) fn ends_attempt(self) -> bool {
+        matches!(self, Self::Deliver | Self::Defer | Self::Fail)
+    }
 }
 
 /// The table. `None`: that cannot happen to a copy in this state, and nothing changes.

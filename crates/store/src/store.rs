@@ -4,31 +4,30 @@ mod commit;
 mod deeds;
 mod people;
 mod relaying;
+mod tidying;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use posthouse_hook::{Clock, CommitError, Content, Id, IdMaker, LinkKey, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc};
 
+use crate::body::{self, Bytes};
+use crate::db::at;
 use crate::handoff::Budget;
 use crate::intake::UNSCANNED_KEY;
 use crate::model::{Claimed, Counts, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
 use crate::spool::Spool;
+use crate::tally::{self, Window};
 use crate::writer::{Haste, Writer};
-use crate::{db, keyfile, letters, quarantine, queue, rows, tally};
+use crate::{db, keyfile, letters, queue, rows};
 
-/// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
-const LEASE: Duration = Duration::from_secs(6 * 3600);
-/// Tallies older than this serve no cap.
-const TALLIES: Duration = Duration::from_secs(40 * 24 * 3600);
+const DAY: Window = Window::Hours(24);
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,8 +39,11 @@ pub enum StoreError {
     #[error("the store fails: {0}")]
     Failing(String),
     /// Another process serves this state directory.
-    #[error("{0} is in use by another posthouse process")]
+    #[error("{0} is in use by another posthouse process; stop that one first")]
     InUse(String),
+    /// There is nothing to read.
+    #[error("{0} is not there; was this configuration ever served?")]
+    NoLedger(String),
 }
 
 impl From<StoreError> for CommitError {
@@ -62,8 +64,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
     key: LinkKey,
     ids: Arc<IdMaker>,
-    /// None when opened for reading only.
-    writer: Option<Writer>,
+    /// The writer thread, and the lock on the state directory, released after it has ended. None
+    /// when opened for reading only.
+    writing: Option<(Writer, File)>,
     readers: Readers,
     spool: Spool,
     room: Room,
@@ -73,23 +76,28 @@ struct Inner {
     /// Whether somebody took the receiving end.
     handing_over: AtomicBool,
     changed: Notify,
-    /// Keeps the lock on the state directory.
-    _lock: Option<File>,
 }
 
 impl Store {
     /// Opens or makes the ledger in the state directory, migrates it, sweeps orphans, and returns
     /// every lease to the queue. The lock on the directory is held until the last clone is gone.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        private_dir(&settings.state)?;
+        private_dir(&settings.state).map_err(at(&settings.state))?;
         let lock = lock(&settings.state)?;
         let spool = Spool::open(settings.state.join("spool"))?;
+        let secret = keyfile::load_or_make(&settings.state)?;
         let db = db::open_writer(&settings.state.join("ledger.db"))?;
-        let swept = spool.sweep(&spooled(&db)?)?;
-        let returned = queue::void_leases(&db, Timestamp(i64::MAX), clock.now())?;
+        let swept = spool.sweep(&body::spooled(&db)?)?;
+        let returned = return_leases(&db, clock.now())?;
         tracing::info!(state = %settings.state.display(), swept, returned, "store is open");
         let writer = Writer::start(db)?;
-        Self::assemble(settings, clock, spool, Some(writer), Some(lock))
+        Ok(Self::assemble(
+            settings,
+            clock,
+            spool,
+            secret,
+            Some((writer, lock)),
+        ))
     }
 
     /// Opens the ledger for reading only, beside a server that may be running. Whatever would
@@ -97,25 +105,22 @@ impl Store {
     pub fn open_read_only(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let ledger = settings.state.join("ledger.db");
         if !ledger.exists() {
-            return Err(StoreError::Failing(format!(
-                "there is no {}",
-                ledger.display()
-            )));
+            return Err(StoreError::NoLedger(ledger.display().to_string()));
         }
-        let spool = Spool::open(settings.state.join("spool"))?;
-        Self::assemble(settings, clock, spool, None, None)
+        let spool = Spool::at(settings.state.join("spool"));
+        let secret = keyfile::load(&settings.state)?;
+        Ok(Self::assemble(settings, clock, spool, secret, None))
     }
 
     fn assemble(
         settings: Settings,
         clock: Arc<dyn Clock>,
         spool: Spool,
-        writer: Option<Writer>,
-        lock: Option<File>,
-    ) -> Result<Self, StoreError> {
-        let secret = keyfile::load_or_make(&settings.state)?;
+        secret: [u8; 32],
+        writing: Option<(Writer, File)>,
+    ) -> Self {
         let (fresh, fresh_end) = mpsc::unbounded_channel();
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             key: LinkKey::new(secret, &settings.link_base),
             ids: Arc::new(IdMaker::new(settings.node)),
             readers: Readers::new(settings.state.join("ledger.db")),
@@ -125,17 +130,16 @@ impl Store {
             fresh_end: Mutex::new(Some(fresh_end)),
             handing_over: AtomicBool::new(false),
             changed: Notify::new(),
-            _lock: lock,
-            writer,
+            writing,
             spool,
             clock,
             settings,
-        })))
+        }))
     }
 
     /// Whether whatever would change something fails.
     pub fn is_read_only(&self) -> bool {
-        self.0.writer.is_none()
+        self.0.writing.is_none()
     }
 
     /// The key of all links.
@@ -150,10 +154,10 @@ impl Store {
 
     /// The bytes of a message, while they are kept.
     pub async fn content(&self, id: Id) -> Result<Option<Content>, StoreError> {
-        match self.0.readers.read(move |db| queue::bytes(db, id)).await? {
+        match self.0.readers.read(move |db| body::of(db, id)).await? {
             None => Ok(None),
-            Some(queue::Bytes::Row(bytes)) => Ok(Some(Content::Memory(bytes.into()))),
-            Some(queue::Bytes::File) => Ok(Some(self.0.spool.content(id)?)),
+            Some(Bytes::Row(bytes)) => Ok(Some(Content::Memory(bytes.into()))),
+            Some(Bytes::File) => Ok(Some(self.0.spool.content(id)?)),
         }
     }
 
@@ -162,7 +166,7 @@ impl Store {
     pub async fn count_about(&self, item: Id, what: &str, limit: u32) -> Result<bool, StoreError> {
         let (key, now) = (tally::item_key(item, what), self.now());
         self.write(move |db| {
-            let room = tally::sum(db, &key, 0, now)? < limit;
+            let room = tally::sum(db, &key, Window::Ever, now)? < limit;
             if room {
                 tally::count(db, &key, now)?;
             }
@@ -179,40 +183,12 @@ impl Store {
             .read(move |db| {
                 Ok(Counts {
                     states: rows::counts(db)?,
-                    letters_capped: tally::sum(db, letters::CAPPED_KEY, 24, now)?.into(),
+                    letters_capped: tally::sum(db, letters::CAPPED_KEY, DAY, now)?.into(),
                     letters_kept_back: letters::kept_back(db)?,
-                    relayed_unscanned: tally::sum(db, UNSCANNED_KEY, 24, now)?.into(),
+                    relayed_unscanned: tally::sum(db, UNSCANNED_KEY, DAY, now)?.into(),
                 })
             })
             .await
-    }
-
-    /// Expires held copies past their retention, deletes what nobody needs any more, trims the
-    /// audit. Cheap when there is nothing to do; call it every few minutes.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
-        let now = self.now();
-        let settings = &self.0.settings;
-        let (held, audited) = (
-            now.before(settings.retention),
-            now.before(settings.audit_kept),
-        );
-        loop {
-            let (files, more) = self
-                .write(move |db| quarantine::expire(db, held, now))
-                .await?;
-            self.remove_files(files);
-            if !more {
-                break;
-            }
-        }
-        while self
-            .write(move |db| quarantine::trim_audit(db, audited))
-            .await?
-        {}
-        self.write(move |db| queue::void_leases(db, now.before(LEASE), now))
-            .await?;
-        let counted = now.before(TALLIES);
-        self.write(move |db| tally::forget(db, counted)).await
     }
 
     fn now(&self) -> Timestamp {
@@ -231,8 +207,8 @@ impl Store {
         haste: Haste,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match &self.0.writer {
-            Some(writer) => writer.write(haste, work).await,
+        match &self.0.writing {
+            Some((writer, _lock)) => writer.write(haste, work).await,
             None => Err(StoreError::Failing("opened for reading only".to_owned())),
         }
     }
@@ -257,15 +233,19 @@ pub(crate) fn private_dir(dir: &Path) -> std::io::Result<()> {
 
 fn lock(state: &Path) -> Result<File, StoreError> {
     use rustix::fs::{FlockOperation, flock};
-    let file = File::create(state.join("lock"))?;
+    let path = state.join("lock");
+    let file = File::create(&path).map_err(at(&path))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| StoreError::InUse(state.display().to_string()))?;
     Ok(file)
 }
 
-/// The messages whose bytes are spool files.
-fn spooled(db: &Connection) -> rusqlite::Result<HashSet<Id>> {
-    db.prepare("SELECT message FROM body WHERE bytes IS NULL")?
-        .query_map([], |row| row.get(0).map(Id))?
-        .collect()
+/// Returns every lease to the queue, because no worker of a former run lives. In one commit: after a
+/// crash there can be thousands.
+fn return_leases(db: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let all = db.unchecked_transaction()?;
+    let sending = queue::sending_since(&all, Timestamp(i64::MAX))?;
+    queue::void_leases(&all, &sending, now)?;
+    all.commit()?;
+    Ok(sending.len())
 }

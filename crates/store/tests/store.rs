@@ -17,7 +17,7 @@ use posthouse_hook::{
 };
 use posthouse_store::{
     Actor, AttemptResult, Attempted, CopyId, Filter, Kind, LetterCaps, LetterSent, OwnMessage,
-    Proven, ReleaseCaps, Released, Selection, Settings, State, Store, StoreError,
+    Proven, ReleaseCaps, Released, Selection, Settings, State, Store, StoreError, Who,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -212,7 +212,7 @@ fn all(item: Id) -> Selection {
 }
 
 fn operator() -> Actor {
-    Actor::local("operator")
+    Actor::local(Who::Operator)
 }
 
 #[tokio::test]
@@ -431,7 +431,7 @@ async fn a_release_happens_once_and_within_the_caps() {
     });
     assert_eq!(changed.iter().sum::<usize>(), 1);
     let capped = release(second).await.expect("answered");
-    assert_eq!(capped, Released::Capped("per_sender".to_owned()));
+    assert_eq!(capped, Released::Capped("per_sender"));
     assert_eq!(bench.states(second).await, [State::Held]);
     bench.pass(DAY + Duration::from_secs(3600));
     let later = release(second).await.expect("answered");
@@ -475,7 +475,7 @@ async fn each_cap_on_releases_binds() {
             "{name}"
         );
         let capped = release(second).await.expect("answered");
-        assert_eq!(capped, Released::Capped(name.to_owned()));
+        assert_eq!(capped, Released::Capped(name));
     }
 }
 
@@ -648,7 +648,7 @@ async fn letters_stop_by_caps_by_wish_and_by_failure() {
         .expect("a row");
     bench
         .store
-        .set_letters(stopped.id, false, operator())
+        .stop_letters(stopped.id, operator())
         .await
         .expect("stopped");
     bench.settle_all(AttemptResult::Failed).await;
@@ -777,4 +777,79 @@ async fn a_disk_below_min_free_is_full() {
         .commit(&session(bench.clock.now()), &tx, &outcome)
         .await;
     assert!(matches!(refused, Err(posthouse_hook::CommitError::Full(_))));
+}
+
+#[tokio::test]
+async fn what_was_held_without_a_judgement_is_no_retry_of_anything() {
+    let bench = Bench::new();
+    let outcome = Outcome::Accepted(vec![Disposition::Hold(Why::Spam(Row::Other))]);
+    let mut ids = HashSet::new();
+    for body in ["1", "2"] {
+        let tx = bench.tx("a@isp.example", &["b@x.example"], body);
+        ids.insert(bench.commit(&tx, &outcome).await.id);
+    }
+    assert_eq!(ids.len(), 2);
+    let listed = bench.store.items(Filter::default()).await.expect("reads");
+    assert!(listed.iter().all(|item| item.judgement.is_none()));
+}
+
+#[tokio::test]
+async fn a_subject_that_is_cut_gives_no_secret_away() {
+    let bench = Bench::new();
+    let receipt = bench.hold("a@isp.example", &["b@f.example"], "x").await;
+    let token = receipt.link.expect("a link").token();
+    let subject = format!("Subject: {}/i/{token}\r\n\r\n", "x".repeat(168));
+    let quoting = bench
+        .hold("a@isp.example", &["b@f.example"], &subject)
+        .await;
+    let item = bench.store.item(quoting.id).await.expect("reads");
+    let subject = item.expect("kept").subject;
+    assert!(!subject.contains(&token[..20]), "{subject}");
+}
+
+#[tokio::test]
+async fn the_audit_is_trimmed_although_old_items_are_kept() {
+    let bench = Bench::new();
+    let kept = bench.hold("a@isp.example", &["b@f.example"], "x").await.id;
+    let (store, what) = (&bench.store, all(kept));
+    let released = store.release(what.clone(), None, operator()).await;
+    assert!(matches!(released, Ok(Released::Done(_))));
+    store.suspend(what, operator()).await.expect("suspended");
+    let looks = (0..5000).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.viewed(kept, operator()).await })
+    });
+    for look in looks.collect::<Vec<_>>() {
+        look.await.expect("runs").expect("written");
+    }
+    let gone = bench.relay(&["b@x.example"], "x").await;
+    bench.settle_all(AttemptResult::Delivered).await;
+    bench.pass(61 * DAY);
+    store.tidy().await.expect("tidied");
+    assert_eq!(store.audit(gone).await.expect("reads"), []);
+    assert!(store.audit(kept).await.expect("reads").len() > 5000);
+}
+
+#[tokio::test]
+async fn only_letters_that_a_cap_alone_keeps_back_are_listed() {
+    let bench = Bench::new();
+    let caps = LetterCaps {
+        total_hourly: 0,
+        ..LetterCaps::default()
+    };
+    let mut items = Vec::new();
+    for to in ["b@f.example", "c@f.example", "d@f.example"] {
+        items.push(bench.hold("a@isp.example", &[to], to).await.id);
+    }
+    bench.send_letters(&caps).await;
+    let store = &bench.store;
+    let stopped = store.address("b@f.example").await.expect("reads");
+    let id = stopped.expect("a row").id;
+    store.stop_letters(id, operator()).await.expect("stopped");
+    store
+        .discard_held(all(items[1]), operator())
+        .await
+        .expect("discarded");
+    let listed = store.counts().await.expect("reads").letters_kept_back;
+    assert_eq!(listed, ["d@f.example"]);
 }

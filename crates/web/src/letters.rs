@@ -25,7 +25,7 @@ pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answe
 /// otherwise ignored.
 pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted: Posted) -> Answer {
     let address = address_of(&pages, &visit).await?;
-    let set = pages.store.set_letters(address.id, false, visit.actor());
+    let set = pages.store.stop_letters(address.id, visit.actor());
     set.await?;
     pages.page("letters.html", &View::of(&address, Letters::Stopped))
 }

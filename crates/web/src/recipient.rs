@@ -9,9 +9,7 @@ use axum::extract::{Query, State};
 use futures_util::future::try_join_all;
 use hyper::HeaderMap;
 use posthouse_hook::Id;
-use posthouse_store::{
-    Address, Filter, Item, Letters, Proven, Selection, State as CopyState, StoreError,
-};
+use posthouse_store::{Address, Filter, Item, Proven, Selection, State as CopyState, StoreError};
 use serde::Deserialize;
 
 pub(crate) use self::deed::Done;
@@ -88,13 +86,12 @@ async fn held(
     limit: usize,
 ) -> Result<Vec<Item>, StoreError> {
     let filter = Filter {
-        recipient: Some(address.address.clone()),
         states: vec![CopyState::Held],
         before,
         limit,
         ..Filter::default()
     };
-    pages.store.items(filter).await
+    pages.store.items_of(address, filter).await
 }
 
 async fn perform(
@@ -106,11 +103,13 @@ async fn perform(
     match deed {
         Deed::Discard(ids) => discard(pages, visit, address, &ids).await,
         Deed::DiscardUpTo(newest) => discard_up_to(pages, visit, address, newest).await,
-        Deed::Letters(letters) => {
-            let on = letters == Letters::On;
-            let set = pages.store.set_letters(address.id, on, visit.actor());
-            set.await?;
-            Ok(if on { Done::Started } else { Done::Stopped })
+        Deed::StartLetters => {
+            let begun = pages.store.resume_letters(address.id, visit.actor());
+            begun.await.map(|()| Done::Started)
+        }
+        Deed::StopLetters => {
+            let ended = pages.store.stop_letters(address.id, visit.actor());
+            ended.await.map(|()| Done::Stopped)
         }
     }
 }

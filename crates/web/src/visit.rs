@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use hyper::Method;
 use hyper::http::request::Parts;
 use posthouse_hook::{Id, LinkClaim, LinkKind};
-use posthouse_store::Actor;
+use posthouse_store::{Actor, Who};
 
 use crate::client::{self, Peer};
 use crate::fault::Fault;
@@ -52,11 +52,11 @@ impl Visit {
     /// The visitor, for the audit.
     pub(crate) fn actor(&self) -> Actor {
         let who = match self.claim.kind {
-            LinkKind::Item => "sender link",
-            LinkKind::Address | LinkKind::Confirm | LinkKind::Stop => "recipient link",
+            LinkKind::Item => Who::Sender,
+            LinkKind::Address | LinkKind::Confirm | LinkKind::Stop => Who::Recipient,
         };
         Actor {
-            who: who.to_owned(),
+            who,
             from: self.from,
         }
     }

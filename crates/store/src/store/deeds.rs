@@ -1,10 +1,10 @@
 //! What people do with held and queued copies.
 
 use super::{Store, StoreError};
+use crate::copies::{self, Change};
 use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
-use crate::quarantine;
-use crate::queue::{self, Change};
 use crate::state::{Event, State};
+use crate::{forget, quarantine};
 
 impl Store {
     /// Held → queued. With caps: all of the selection or nothing.
@@ -47,7 +47,7 @@ impl Store {
         let (done, file) = self
             .write(move |db| {
                 let done = quarantine::discard(db, &what, states, &by, now)?;
-                Ok((done, queue::forget_if_done(db, what.item)?))
+                Ok((done, forget::forget_if_done(db, what.item)?))
             })
             .await?;
         self.remove_files(file);
@@ -78,14 +78,9 @@ impl Store {
     ) -> Result<Done, StoreError> {
         let now = self.now();
         self.write(move |db| {
-            let change = Change {
-                event,
-                at: now,
-                due_at: (event == Event::Retry).then_some(now),
-                said: None,
-                detail: "",
-            };
-            queue::apply_to(db, &what, states, &change, &by)
+            let due_at = (event == Event::Retry).then_some(now);
+            let change = Change::of(event, now, due_at);
+            copies::apply_to(db, &what, states, &change, &by)
         })
         .await
     }

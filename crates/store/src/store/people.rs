@@ -51,16 +51,27 @@ impl Store {
             .await
     }
 
-    /// Ends (or, with `on`, begins again) letters to an address.
-    pub async fn set_letters(&self, address: Id, on: bool, by: Actor) -> Result<(), StoreError> {
+    /// Ends letters to an address, until [`Store::resume_letters`].
+    pub async fn stop_letters(&self, address: Id, by: Actor) -> Result<(), StoreError> {
+        self.set_letters(address, Letters::Stopped, by).await
+    }
+
+    /// Begins letters to an address again, whatever ended them.
+    pub async fn resume_letters(&self, address: Id, by: Actor) -> Result<(), StoreError> {
+        self.set_letters(address, Letters::On, by).await
+    }
+
+    async fn set_letters(
+        &self,
+        address: Id,
+        letters: Letters,
+        by: Actor,
+    ) -> Result<(), StoreError> {
         let at = self.now();
-        let (letters, name) = match on {
-            true => (Letters::On, "on"),
-            false => (Letters::Stopped, "stopped"),
-        };
         self.write(move |db| {
             if letters::set(db, address, letters)? {
-                audit::append(db, &plain_line(at, address, "letters", name), &by)?;
+                let line = plain_line(at, address, "letters", letters.name());
+                audit::append(db, &line, &by)?;
             }
             Ok(())
         })

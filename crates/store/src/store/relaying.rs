@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::{Store, StoreError};
+use crate::forget;
 use crate::intake::Intake;
 use crate::model::{Attempted, Claimed, OwnMessage};
 use crate::queue::{self, ClaimedRow};
@@ -103,7 +104,7 @@ fn settle_all(db: &Connection, results: &[Attempted], now: Timestamp) -> rusqlit
     ended.dedup();
     let mut files = Vec::new();
     for message in ended {
-        files.extend(queue::forget_if_done(db, message)?);
+        files.extend(forget::forget_if_done(db, message)?);
     }
     Ok(files)
 }

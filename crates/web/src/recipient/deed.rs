@@ -1,7 +1,6 @@
 //! What the recipient's form asks for, and what came of it.
 
 use posthouse_hook::Id;
-use posthouse_store::Letters;
 use serde::{Deserialize, Serialize};
 
 use crate::form::{self, Fields};
@@ -16,8 +15,10 @@ pub(super) enum Deed {
     Discard(Vec<Id>),
     /// Discard everything up to the newest message that the visitor saw.
     DiscardUpTo(Id),
-    /// Stop letters, or begin them again.
-    Letters(Letters),
+    /// Write no more letters.
+    StopLetters,
+    /// Write letters again.
+    StartLetters,
 }
 
 impl Deed {
@@ -35,8 +36,8 @@ impl Deed {
                 let newest = form::value(fields, "newest")?.parse().ok()?;
                 Some(Self::DiscardUpTo(newest))
             }
-            "stop_letters" => Some(Self::Letters(Letters::Stopped)),
-            "start_letters" => Some(Self::Letters(Letters::On)),
+            "stop_letters" => Some(Self::StopLetters),
+            "start_letters" => Some(Self::StartLetters),
             _ => None,
         }
     }
@@ -102,10 +103,7 @@ mod tests {
                 &[("do", "discard_all"), ("newest", "9")],
                 Some(Deed::DiscardUpTo(Id(9))),
             ),
-            (
-                &[("do", "stop_letters")],
-                Some(Deed::Letters(Letters::Stopped)),
-            ),
+            (&[("do", "stop_letters")], Some(Deed::StopLetters)),
             (&[("do", "release")], None),
             (&[("one", "99999999999999999999")], None),
             (&[], None),

@@ -1,0 +1,143 @@
+//! What a transaction becomes in the ledger: the rows of one message, prepared before the commit
+//! and written by it. Nothing here decides anything: the outcome did.
+
+mod copies;
+mod facts;
+mod insert;
+
+use bytes::Bytes;
+use posthouse_hook::facts::{Judgement, RelayedUnscanned};
+use posthouse_hook::{
+    BodyType, Column, Content, Id, IdMaker, Outcome, ReversePath, Session, Spf, Timestamp,
+    Transaction,
+};
+
+use crate::audit::clean;
+use crate::model::OwnMessage;
+
+pub use copies::would_cause_letters;
+pub(crate) use copies::{Fate, NewCopy};
+pub(crate) use facts::Facts;
+pub(crate) use insert::{Earlier, UNSCANNED_KEY};
+
+/// A message that is about to be committed.
+pub(crate) struct Intake {
+    pub(crate) id: Id,
+    pub(crate) at: Timestamp,
+    pub(crate) reverse_path: ReversePath,
+    pub(crate) client: Option<String>,
+    pub(crate) helo: String,
+    pub(crate) size: u64,
+    pub(crate) eight_bit: bool,
+    pub(crate) dsn_allowed: bool,
+    pub(crate) refused: bool,
+    pub(crate) received: String,
+    pub(crate) body: Body,
+    pub(crate) facts: Option<Facts>,
+    /// Whether a scan was wanted and did not happen.
+    pub(crate) unscanned: bool,
+    pub(crate) copies: Vec<NewCopy>,
+}
+
+/// Where the bytes are kept.
+pub(crate) enum Body {
+    /// In the row.
+    Row(Bytes),
+    /// In the spool, synced already.
+    File,
+}
+
+impl Intake {
+    /// The rows of a client's message. `None` if the outcome keeps nothing.
+    pub(crate) fn of_transaction(
+        session: &Session,
+        tx: &Transaction,
+        outcome: &Outcome,
+        ids: &IdMaker,
+        at: Timestamp,
+    ) -> Option<Self> {
+        let copies = copies::of(tx, outcome, ids, at);
+        if copies.is_empty() {
+            return None;
+        }
+        let judgement = tx.notes.get::<Judgement>();
+        let held = copies.iter().any(|c| matches!(c.fate, Fate::Held(_)));
+        Some(Self {
+            id: tx.id,
+            at,
+            reverse_path: tx.reverse_path.clone(),
+            client: Some(session.client_ip().to_string()),
+            helo: clean(session.helo.as_deref().unwrap_or_default()),
+            size: tx.message.content.len(),
+            eight_bit: tx.body_type == BodyType::EightBitMime,
+            dsn_allowed: dsn_allowed(&tx.reverse_path, judgement),
+            refused: matches!(outcome, Outcome::Refused { .. }),
+            received: tx.received.clone(),
+            body: Body::File,
+            unscanned: tx.notes.get::<RelayedUnscanned>().is_some(),
+            facts: held.then(|| Facts::of(session, tx, judgement)),
+            copies,
+        })
+    }
+
+    /// The rows of a message of our own.
+    pub(crate) fn of_own(own: OwnMessage, ids: &IdMaker, at: Timestamp) -> Self {
+        let copy = NewCopy {
+            id: ids.next(at),
+            address: own.to,
+            kind: own.kind,
+            fate: Fate::Queued,
+        };
+        Self {
+            id: ids.next(at),
+            at,
+            reverse_path: ReversePath::Null,
+            client: None,
+            helo: String::new(),
+            size: own.bytes.len() as u64,
+            eight_bit: own.bytes.iter().any(|b| !b.is_ascii()),
+            dsn_allowed: false,
+            refused: false,
+            received: String::new(),
+            body: Body::Row(own.bytes.into()),
+            facts: None,
+            unscanned: false,
+            copies: vec![copy],
+        }
+    }
+
+    /// Whether every copy is held, so that a retry of the same message may find this one.
+    pub(crate) fn all_held(&self) -> bool {
+        self.copies.iter().all(|c| matches!(c.fate, Fate::Held(_)))
+    }
+
+    /// Whether a copy goes to the relay at once.
+    pub(crate) fn relays(&self) -> bool {
+        self.copies.iter().any(|c| c.fate == Fate::Queued)
+    }
+
+    /// Marks what waits for the relay as handed over.
+    pub(crate) fn hand_over(&mut self) {
+        for copy in &mut self.copies {
+            if copy.fate == Fate::Queued {
+                copy.fate = Fate::HandedOver;
+            }
+        }
+    }
+}
+
+/// No DSN to a null reverse-path, for spam that nobody vouches for, or after an
+/// SPF fail.
+fn dsn_allowed(reverse_path: &ReversePath, judgement: Option<&Judgement>) -> bool {
+    let forbidden =
+        |j: &Judgement| j.spf == Spf::Fail || (j.spam && j.column == Column::NotVouched);
+    *reverse_path != ReversePath::Null && !judgement.is_some_and(forbidden)
+}
+
+/// The bytes of a message that is small enough for a row, without a copy.
+pub(crate) fn in_row(content: &Content, threshold: usize) -> Option<Bytes> {
+    match content {
+        Content::Memory(bytes) if bytes.len() <= threshold => Some(bytes.clone()),
+        _ => None,
+    }
+}

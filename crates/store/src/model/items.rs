@@ -1,0 +1,109 @@
+//! What is kept, for pages and the command line: messages, their copies, their audit, and counts.
+
+use std::net::IpAddr;
+
+use posthouse_hook::facts::Judgement;
+use posthouse_hook::{ForwardPath, Id, ReversePath, Row, Timestamp, Trail};
+use serde::Serialize;
+
+use super::Kind;
+use crate::state::State;
+
+/// One message with its recipients, for pages and the command line. Bytes apart.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Item {
+    /// The message's id.
+    pub id: Id,
+    /// When it was accepted or refused.
+    pub received_at: Timestamp,
+    /// The envelope sender as received.
+    pub reverse_path: ReversePath,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// The client's HELO name.
+    pub helo: String,
+    /// Octets.
+    pub size: u64,
+    /// Header From, decoded and shortened.
+    pub from: String,
+    /// Header Subject, decoded and shortened.
+    pub subject: String,
+    /// Header Date as written.
+    pub date: String,
+    /// Whether the sender was refused (and so has a link).
+    pub refused: bool,
+    /// What the quarantine found, for items that were held.
+    pub judgement: Option<Judgement>,
+    /// What the plugins said, for items that were held.
+    pub trail: Trail,
+    /// Its recipients.
+    pub recipients: Vec<ItemRecipient>,
+}
+
+/// One recipient's copy of an [`Item`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ItemRecipient {
+    /// The row's id.
+    pub id: Id,
+    /// To whom.
+    pub address: ForwardPath,
+    /// Where it stands.
+    pub state: State,
+    /// The matrix's row, for copies that were held.
+    pub row: Option<Row>,
+    /// What it counts as for routes.
+    pub kind: Kind,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the next attempt is due.
+    pub next_attempt: Option<Timestamp>,
+    /// The last words about it: the next hop's reply, or who discarded it.
+    pub said: String,
+    /// When the state last changed.
+    pub changed_at: Timestamp,
+}
+
+/// What to list; empty means everything.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only copies to this address (any case).
+    pub recipient: Option<String>,
+    /// Only messages from this envelope sender (any case).
+    pub sender: Option<String>,
+    /// Only copies in one of these states.
+    pub states: Vec<State>,
+    /// Only ids below this one: the page after it. Newest come first.
+    pub before: Option<Id>,
+    /// How many messages at the most; 0 means 100.
+    pub limit: usize,
+}
+
+/// One line of the audit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Audited {
+    /// When.
+    pub at: Timestamp,
+    /// The recipient row, or the message or address that the line is about.
+    pub subject: Id,
+    /// The event's name.
+    pub event: String,
+    /// The state behind it.
+    pub state: String,
+    /// Who.
+    pub who: String,
+    /// From where, and any words.
+    pub detail: String,
+}
+
+/// How much is in which state, for `posthouse status` and alarms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// Copies by state; final states are counted only while their rows are kept.
+    pub states: Vec<(State, u64)>,
+    /// Letters that caps kept back in the last day.
+    pub letters_capped: u64,
+    /// Addresses whose letter a cap keeps back, at most 1000.
+    pub letters_kept_back: Vec<String>,
+    /// Messages that were relayed in the last day although no scanner answered.
+    pub relayed_unscanned: u64,
+}
