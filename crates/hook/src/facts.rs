@@ -138,9 +138,6 @@ pub enum Vouched {
     OursSpfNotFail,
 }
 
-/// One cell of the matrix.
-pub type Cell = (Row, Column);
-
 /// All that the quarantine found out about a transaction: left as a note, kept with what is held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {

@@ -27,7 +27,7 @@ pub mod transaction;
 
 pub use address::{AddressError, Domain, ForwardPath, Host, Mailbox, ReversePath};
 pub use chain::{Aside, Chain, OnError, Step};
-pub use facts::{Cell, Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
+pub use facts::{Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
 pub use id::{Id, IdMaker};
 pub use link::{Link, LinkClaim, LinkKey, LinkKind};
 pub use lists::{AddressList, DomainList, Live, NetworkList};

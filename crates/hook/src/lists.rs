@@ -82,16 +82,6 @@ impl DomainList {
     pub fn is_provider(&self, host: &Domain) -> bool {
         self.providers.contains(host) || parents(host).any(|p| self.providers.contains(&p))
     }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.exact.len() + self.below.len() + self.providers.len()
-    }
-
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// The domains above this one, nearest first.
@@ -129,16 +119,6 @@ impl NetworkList {
     pub fn covers_everybody(&self) -> bool {
         self.0.iter().any(|net| net.prefix_len() == 0)
     }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Addresses, and domains as in a [`DomainList`]: whoever writes from there is listed.
@@ -167,16 +147,6 @@ impl AddressList {
             self.addresses.contains(&mailbox.key())
                 || mailbox.domain().is_some_and(|d| self.domains.contains(d))
         })
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.addresses.len() + self.domains.len()
-    }
-
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -23,21 +23,11 @@ impl Notes {
             .get(&TypeId::of::<T>())
             .and_then(|note| note.downcast_ref())
     }
-
-    /// How many notes there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nothing was left.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl fmt::Debug for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} notes", self.len())
+        write!(f, "{} notes", self.0.len())
     }
 }
 

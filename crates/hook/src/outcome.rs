@@ -85,8 +85,8 @@ pub enum Outcome {
 impl Outcome {
     /// Joins the last verdict and the dispositions.
     ///
-    /// A refusal relays nothing (design, invariant of the matrix), and a transient one keeps
-    /// nothing: the client will come again with the same message.
+    /// A refusal relays nothing, because the client keeps the message and tells its sender so; and a
+    /// transient one keeps nothing: the client will come again with the same message.
     pub fn decide(verdict: Verdict, dispositions: impl Iterator<Item = Disposition>) -> Self {
         match verdict {
             Verdict::Pass | Verdict::Accept => Self::Accepted(dispositions.collect()),

@@ -30,6 +30,24 @@ pub enum HookPoint {
     Disconnect,
 }
 
+/// How plugins hear of a hook point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// An answer is wanted.
+    Asked,
+    /// No answer is wanted: nothing that a plugin does can stop it.
+    Told,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "asked",
+            Self::Told => "told",
+        })
+    }
+}
+
 /// What one line of the table says.
 #[derive(Debug, Clone, Copy)]
 pub struct HookRow {
@@ -37,8 +55,8 @@ pub struct HookRow {
     pub point: HookPoint,
     /// Its name in trails and docs.
     pub name: &'static str,
-    /// Whether an answer is wanted (asked) or not (told).
-    pub asked: bool,
+    /// Whether an answer is wanted.
+    pub manner: Manner,
     /// When it comes.
     pub when: &'static str,
     /// What happens if every plugin passes.
@@ -58,7 +76,7 @@ const fn asked(
     HookRow {
         point,
         name,
-        asked: true,
+        manner: Manner::Asked,
         when,
         unanswered,
         accept,
@@ -70,7 +88,7 @@ const fn told(point: HookPoint, name: &'static str, when: &'static str) -> HookR
     HookRow {
         point,
         name,
-        asked: false,
+        manner: Manner::Told,
         when,
         unanswered: "-",
         accept: "-",
@@ -184,10 +202,9 @@ pub fn table() -> String {
          |---|---|---|---|---|---|\n",
     );
     for row in HOOK_POINTS {
-        let kind = if row.asked { "asked" } else { "told" };
         out.push_str(&format!(
-            "| {} | {kind} | {} | {} | {} | {} |\n",
-            row.name, row.when, row.unanswered, row.accept, row.refuse
+            "| {} | {} | {} | {} | {} | {} |\n",
+            row.name, row.manner, row.when, row.unanswered, row.accept, row.refuse
         ));
     }
     out

@@ -10,6 +10,8 @@ use crate::point::HookPoint;
 
 /// Longest remark in characters: a trail is bounded whatever a peer sends.
 const MAX_REMARK: usize = 500;
+/// Most remarks that an entry keeps.
+const MAX_REMARKS: usize = 100;
 /// Most entries that a trail keeps; what comes later is counted only.
 const MAX_ENTRIES: usize = 400;
 /// What is kept of these for the end of a transaction: many recipients must not push out what
@@ -61,10 +63,15 @@ impl Trail {
 
     /// Adds a remark to the entry of the plugin that is being asked now.
     ///
-    /// Control characters are replaced, so a remark that quotes a peer cannot forge a log line.
+    /// Control characters are replaced, so a remark that quotes a peer cannot forge a log line. What
+    /// is too long or too much is cut.
     pub fn remark(&mut self, text: impl fmt::Display) {
-        let text: String = text.to_string().chars().take(MAX_REMARK).collect();
-        self.remarks.push(visible(&redact(&text)));
+        if self.remarks.len() == MAX_REMARKS {
+            return;
+        }
+        // Redacted before it is cut: half a link would not be known for one.
+        let text: String = redact(&text.to_string()).chars().take(MAX_REMARK).collect();
+        self.remarks.push(visible(&text));
     }
 
     /// Hangs the trail of a chain that was run aside under the plugin that is being asked now.
@@ -110,7 +117,73 @@ pub fn visible(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars()
-        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.replace(hidden, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Id, LinkKey, LinkKind};
+
+    #[test]
+    fn a_remark_that_is_cut_gives_no_secret_away() {
+        let key = LinkKey::new([7; 32], "https://out.isp.example");
+        let link = key.mint(LinkKind::Item, Id(17), "a@b.example", 0);
+        let mut trail = Trail::default();
+        let before = MAX_REMARK - link.reveal().len() + 1;
+        trail.remark(format!("{}{}", "x".repeat(before), link.reveal()));
+        trail.close("p", HookPoint::Data, "pass".to_owned(), Duration::ZERO);
+        let remark = &trail.entries[0].remarks[0];
+        assert!(!remark.contains(&link.token()[..20]), "{remark}");
+        assert!(remark.chars().count() <= MAX_REMARK);
+    }
+
+    #[test]
+    fn remarks_are_one_line_each_and_bounded_in_number() {
+        let mut trail = Trail::default();
+        for _ in 0..10_000 {
+            trail.remark("a\r\nforged\u{202e}");
+        }
+        trail.close("p", HookPoint::Rcpt, "pass".to_owned(), Duration::ZERO);
+        let remarks = &trail.entries[0].remarks;
+        assert_eq!(remarks[0], "a\u{fffd}\u{fffd}forged\u{fffd}");
+        assert!(remarks.len() <= 100, "{}", remarks.len());
+    }
+
+    #[test]
+    fn many_recipients_leave_room_for_the_end() {
+        let mut trail = Trail::default();
+        let mut say = |point, times| {
+            for _ in 0..times {
+                trail.close("p", point, "pass".to_owned(), Duration::ZERO);
+            }
+        };
+        say(HookPoint::Rcpt, 1000);
+        say(HookPoint::Data, 1000);
+        let at_the_end = trail.entries.iter().filter(|e| e.point == HookPoint::Data);
+        assert_eq!(at_the_end.count(), FOR_THE_END);
+        assert_eq!(trail.entries.len(), MAX_ENTRIES);
+        assert_eq!(trail.dropped, 2000 - 400);
+    }
+
+    #[test]
+    fn what_was_run_aside_hangs_under_who_ran_it() {
+        let mut fork = Trail::default();
+        fork.close(
+            "scanner",
+            HookPoint::Data,
+            "pass".to_owned(),
+            Duration::ZERO,
+        );
+        let mut trail = Trail::default();
+        trail.adopt(fork);
+        trail.close("policy", HookPoint::Data, "pass".to_owned(), Duration::ZERO);
+        trail.close("next", HookPoint::Data, "pass".to_owned(), Duration::ZERO);
+        let under: Vec<_> = trail
+            .entries
+            .iter()
+            .map(|e| e.aside.entries.len())
+            .collect();
+        assert_eq!(under, [1, 0]);
+    }
 }

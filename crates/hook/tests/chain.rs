@@ -263,6 +263,7 @@ async fn queue_is_asked_after_data_unless_that_refused() {
 async fn an_aside_gives_back_its_notes_and_leaks_nothing() {
     let (chain, asked) = chain([Does::Note(7)]);
     let (mut session, tx) = (session(), tx());
+    session.auth = Some("ann".to_owned());
     let aside = chain.aside(&session, &tx, HookPoint::Data).await;
     assert_eq!(aside.notes.get::<u32>(), Some(&7));
     assert_eq!(tx.notes.get::<u32>(), None);
@@ -276,6 +277,14 @@ async fn an_aside_gives_back_its_notes_and_leaks_nothing() {
         session.trail.entries[0].aside.entries[0].remarks,
         ["left 7"]
     );
+}
+
+#[tokio::test]
+async fn an_aside_asks_at_auth_only_of_a_client_that_authenticated() {
+    let (chain, asked) = chain([Does::Pass]);
+    chain.aside(&session(), &tx(), HookPoint::Mail).await;
+    let met = [HookPoint::Connect, HookPoint::Helo, HookPoint::Mail];
+    assert_eq!(*asked[0].lock().expect("whole"), met);
 }
 
 #[tokio::test]

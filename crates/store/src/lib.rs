@@ -32,5 +32,5 @@ pub use model::{
     Done, Filter, Item, ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent, Letters,
     OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings, Who,
 };
-pub use state::{Event, State, next};
+pub use state::State;
 pub use store::{Store, StoreError};

@@ -1,9 +1,9 @@
 //! A recipient's state and what changes it: one table, and nothing outside this crate writes it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Where one recipient's copy stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// In the quarantine.
@@ -27,9 +27,8 @@ pub enum State {
 }
 
 /// What happens to one recipient's copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
     /// A relay worker takes it.
     Claim,
     /// The worker gave it back, or its lease ran out.
@@ -82,7 +81,7 @@ impl State {
     }
 
     /// The state of that name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
@@ -94,7 +93,7 @@ impl State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Claim,
         Self::GiveBack,
         Self::Deliver,
@@ -108,7 +107,7 @@ impl Event {
     ];
 
     /// The name in the audit.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Claim => "claim",
             Self::GiveBack => "give back",
@@ -131,7 +130,7 @@ impl Event {
 }
 
 /// The table. `None`: that cannot happen to a copy in this state, and nothing changes.
-pub fn next(state: State, event: Event) -> Option<State> {
+pub(crate) fn next(state: State, event: Event) -> Option<State> {
     use State::{
         Deferred, Delivered, Discarded, Expired, Failed, Held, Queued, Sending, Suspended,
     };
