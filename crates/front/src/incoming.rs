@@ -118,15 +118,17 @@ impl Incoming {
         let Section::EndsAfter(searched) = self.header else {
             return None;
         };
+        // What was searched is gone with the refusal.
+        if self.refusal.is_some() {
+            return None;
+        }
         let found = end_of_header(&self.memory, searched);
         let most = self.service.limits.header_size;
         if found.unwrap_or(self.memory.len()) > most {
             self.refuse(Refusal::header_too_big());
-        }
-        let end = found.or((progress == Progress::Ended).then_some(self.memory.len()));
-        if self.refusal.is_some() {
             return None;
         }
+        let end = found.or((progress == Progress::Ended).then_some(self.memory.len()));
         let Some(end) = end else {
             self.header = Section::EndsAfter(self.memory.len());
             return None;
