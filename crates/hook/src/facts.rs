@@ -155,8 +155,9 @@ pub struct Judgement {
     pub rows: Vec<Row>,
     /// Whether, and with what result, the message was scanned.
     pub scans: Scans,
-    /// The retry identity (SHA-256), by which the same message sent again is found.
-    pub identity: [u8; 32],
+    /// The retry identity (SHA-256), by which the same message sent again is found. Clean mail has
+    /// none: to read every message once more for it would be dear.
+    pub identity: Option<[u8; 32]>,
     /// Whether the scan's answer is spam.
     pub spam: bool,
 }

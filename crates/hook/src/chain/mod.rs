@@ -106,22 +106,16 @@ impl Chain {
 
     /// Tells that the transaction is over.
     pub fn reset(&self, session: &Session) {
-        for step in self.told(HookPoint::Reset) {
+        for step in self.steps_at(HookPoint::Reset) {
             step.tell(|plugin| plugin.reset(session));
         }
     }
 
     /// Tells that the session is over.
     pub fn disconnect(&self, session: &Session) {
-        for step in self.told(HookPoint::Disconnect) {
+        for step in self.steps_at(HookPoint::Disconnect) {
             step.tell(|plugin| plugin.disconnect(session));
         }
-    }
-
-    fn told(&self, point: HookPoint) -> impl Iterator<Item = &Step> {
-        self.steps
-            .iter()
-            .filter(move |step| step.plugin.points().contains(&point))
     }
 
     async fn at_session(&self, point: HookPoint, session: &mut Session) -> Decision {
@@ -135,16 +129,18 @@ impl Chain {
         session: &mut Session,
         mut subject: Subject<'_>,
     ) -> Verdict {
-        for step in &self.steps {
-            if !step.plugin.points().contains(&point) {
-                continue;
-            }
+        for step in self.steps_at(point) {
             match step.ask(point, session, &mut subject).await {
                 Verdict::Pass => {}
                 verdict => return verdict,
             }
         }
         Verdict::Pass
+    }
+
+    fn steps_at(&self, point: HookPoint) -> impl Iterator<Item = &Step> {
+        let wants = move |step: &&Step| step.plugin.points().contains(&point);
+        self.steps.iter().filter(wants)
     }
 }
 

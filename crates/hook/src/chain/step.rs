@@ -1,10 +1,12 @@
 //! One plugin in its place: how it is asked, and what its failure counts as.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use serde::{Deserialize, Serialize};
 
 use super::Subject;
 use crate::outcome::{Disposition, Verdict};
@@ -14,7 +16,7 @@ use crate::reply::Refusal;
 use crate::session::Session;
 
 /// What a plugin's failure counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// 451: broken means not now.
@@ -22,6 +24,15 @@ pub enum OnError {
     Defer,
     /// As if the plugin had passed; the operator's own word.
     Pass,
+}
+
+impl fmt::Display for OnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Defer => "defer",
+            Self::Pass => "pass",
+        })
+    }
 }
 
 /// A plugin in its place.

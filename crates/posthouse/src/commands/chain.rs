@@ -1,13 +1,14 @@
 //! `posthouse chain`: each listener's chain as it will run, asides indented.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use posthouse_hook::{Chain, HookPoint, point};
+use posthouse_hook::{Chain, HookPoint, OnError, point};
 use serde::Serialize;
 
 use super::{Outcome, block_on, chains_of, load};
 use crate::cli::ChainArgs;
+use crate::config::{Chains, Listener};
 use crate::out::{out, outln};
 
 /// One chain, for `--json`.
@@ -23,7 +24,7 @@ struct PrintedStep {
     name: String,
     points: Vec<HookPoint>,
     timeout_seconds: u64,
-    on_error: &'static str,
+    on_error: OnError,
     asides: Vec<Printed>,
 }
 
@@ -36,16 +37,7 @@ pub(crate) fn run(config: Option<&Path>, args: &ChainArgs) -> Outcome {
     let loaded = load(config)?;
     block_on(async {
         let (chains, _lists) = chains_of(&loaded)?;
-        let listeners = &loaded.config.listener;
-        let used: BTreeSet<_> = listeners.iter().map(|l| l.chain.get_ref()).collect();
-        let mut printed = Vec::new();
-        for name in used {
-            let addresses = listeners.iter().filter(|l| l.chain.get_ref() == name);
-            let addresses = addresses.flat_map(|l| &l.address).map(ToString::to_string);
-            if let Some(chain) = chains.get(name) {
-                printed.push(describe(chain, addresses.collect()));
-            }
-        }
+        let printed = listening(&loaded.config.listener, &chains);
         if args.json {
             outln!("{}", serde_json::to_string_pretty(&printed)?);
         } else {
@@ -55,15 +47,26 @@ pub(crate) fn run(config: Option<&Path>, args: &ChainArgs) -> Outcome {
     })
 }
 
+/// The chains that a listener runs, by name, each with the addresses where it is run.
+fn listening(listeners: &[Listener], chains: &Chains) -> Vec<Printed> {
+    let mut at = BTreeMap::<&String, Vec<String>>::new();
+    for listener in listeners {
+        let addresses = listener.address.iter().map(ToString::to_string);
+        at.entry(listener.chain.get_ref())
+            .or_default()
+            .extend(addresses);
+    }
+    at.into_iter()
+        .filter_map(|(name, addresses)| Some(describe(chains.get(name)?, addresses)))
+        .collect()
+}
+
 fn describe(chain: &Chain, listeners: Vec<String>) -> Printed {
     let steps = chain.steps().iter().map(|step| PrintedStep {
         name: step.name.clone(),
         points: step.plugin.points().to_vec(),
         timeout_seconds: step.timeout.as_secs(),
-        on_error: match step.on_error {
-            posthouse_hook::OnError::Defer => "defer",
-            posthouse_hook::OnError::Pass => "pass",
-        },
+        on_error: step.on_error,
         asides: step
             .plugin
             .asides()
