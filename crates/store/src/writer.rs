@@ -4,6 +4,7 @@
 //! group down with it; each is then run again in a transaction of its own, so jobs can run twice
 //! and change nothing but the database.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -179,8 +180,12 @@ fn commit(db: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), StoreError>
     Ok(())
 }
 
+/// A job that panics has failed, and only it: the thread is the whole server's.
 fn run_all(db: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    group.iter_mut().try_for_each(|job| job.run(db))
+    group.iter_mut().try_for_each(|job| {
+        let run = AssertUnwindSafe(|| job.run(db));
+        catch_unwind(run).unwrap_or_else(|_| Err(rusqlite::Error::UnwindingPanic))
+    })
 }
 
 #[cfg(test)]
@@ -204,6 +209,28 @@ mod tests {
             answer,
         };
         (Box::new(task), answered)
+    }
+
+    #[test]
+    fn a_job_that_panics_does_not_take_the_thread_down() {
+        let db = table();
+        let (jobs, waiting) = channel();
+        let (answer, answered) = oneshot::channel::<Result<usize, StoreError>>();
+        let bad = Task {
+            haste: Haste::Urgent,
+            work: |_: &Connection| -> rusqlite::Result<usize> { panic!("a job panics") },
+            result: None,
+            answer,
+        };
+        let (good, done) = task(1);
+        jobs.send(Box::new(bad) as Box<dyn Job>)
+            .map_err(|_| ())
+            .expect("open");
+        jobs.send(good).map_err(|_| ()).expect("open");
+        drop(jobs);
+        serve(&db, &waiting);
+        assert!(answered.blocking_recv().expect("answered").is_err());
+        assert!(done.blocking_recv().expect("answered").is_ok());
     }
 
     #[test]
