@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use posthouse_hook::Trail;
 use posthouse_hook::trail::visible;
+use posthouse_hook::{Id, Judgement, Trail};
 use posthouse_store::{Audited, Item, State};
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ pub(super) fn show(config: Option<&Path>, args: &ShowArgs) -> Outcome {
 }
 
 /// What the audit remembers of a message that is not kept any more.
-fn gone(id: posthouse_hook::Id, audit: &[Audited]) -> String {
+fn gone(id: Id, audit: &[Audited]) -> String {
     match audit.last() {
         None => format!("there is no message {id}"),
         Some(line) => format!(
@@ -97,6 +97,21 @@ fn gone(id: posthouse_hook::Id, audit: &[Audited]) -> String {
 }
 
 fn print_item(item: &Item) {
+    print_fields(item);
+    if let Some(judgement) = &item.judgement {
+        print_judgement(judgement);
+    }
+    print_trail(&item.trail, 0);
+    outln!();
+    let every = State::ALL;
+    let rows: Vec<_> = rows(item, &every)
+        .map(|[_, _, _, to, state, tries, next, _, said]| [to, state, tries, next, said])
+        .collect();
+    let heading = ["TO", "STATE", "TRIES", "NEXT", "LAST WORDS"];
+    out!("{}", table(heading, &rows));
+}
+
+fn print_fields(item: &Item) {
     let client = item.client.map(|ip| ip.to_string()).unwrap_or_default();
     let fields = [
         ("message", item.id.to_string()),
@@ -111,22 +126,10 @@ fn print_item(item: &Item) {
     for (name, value) in fields {
         outln!("{name:>9}: {}", visible(&value));
     }
-    if let Some(judgement) = &item.judgement {
-        print_judgement(judgement);
-    }
-    print_trail(&item.trail, 0);
-    outln!();
-    let every = State::ALL;
-    let rows: Vec<_> = rows(item, &every)
-        .map(|[_, _, _, to, state, tries, next, _, said]| [to, state, tries, next, said])
-        .collect();
-    out!(
-        "{}",
-        table(["TO", "STATE", "TRIES", "NEXT", "LAST WORDS"], &rows)
-    );
 }
 
-fn print_judgement(judgement: &posthouse_hook::Judgement) {
+/// Prints what the quarantine found.
+pub(super) fn print_judgement(judgement: &Judgement) {
     outln!("   origin: {}, SPF {}", judgement.origin, judgement.spf);
     outln!("   column: {:?}", judgement.column);
     for scan in &judgement.scans.0 {

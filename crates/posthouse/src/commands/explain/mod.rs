@@ -1,0 +1,75 @@
+//! `posthouse explain`: a message goes through the chain without being queued, and the trail says
+//! what each plugin found, which cell that is, and what would become of it.
+
+mod message;
+mod session;
+mod told;
+
+use std::path::Path;
+
+use posthouse_hook::{Chain, ForwardPath, ReversePath};
+
+use super::{Failure, Outcome, block_on, chains_of, load};
+use crate::cli::ExplainArgs;
+use crate::config::{Chains, Loaded};
+use crate::out::outln;
+use session::{Envelope, converse};
+use told::Explained;
+
+/// Prints the trail, the reply, the dispositions and the letters.
+pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> Outcome {
+    let loaded = load(config)?;
+    let envelope = envelope(args)?;
+    let message = message::read(&args.file)?;
+    let explained = block_on(async {
+        let (chains, _lists) = chains_of(&loaded)?;
+        let chain = chain(&loaded, &chains, args)?;
+        let mut session = session::of(args);
+        let ended = converse(chain, &mut session, envelope, message).await;
+        Explained::of(&loaded, session, ended)
+    })?;
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&[&explained])?);
+    } else {
+        explained.print();
+    }
+    Ok(())
+}
+
+fn envelope(args: &ExplainArgs) -> Result<Envelope, Failure> {
+    let wrong = |text: &str, error| Failure::Usage(format!("`{text}`: {error}"));
+    let bare = |text: &str| {
+        text.trim_start_matches('<')
+            .trim_end_matches('>')
+            .to_owned()
+    };
+    let from = ReversePath::from_address(&bare(&args.from)).map_err(|e| wrong(&args.from, e))?;
+    let to = args
+        .to
+        .iter()
+        .map(|text| ForwardPath::from_address(&bare(text)).map_err(|e| wrong(text, e)))
+        .collect::<Result<_, _>>()?;
+    Ok(Envelope { from, to })
+}
+
+/// The chain that was asked for, or the first listener's.
+fn chain<'a>(
+    loaded: &Loaded,
+    chains: &'a Chains,
+    args: &ExplainArgs,
+) -> Result<&'a Chain, Failure> {
+    let first = || loaded.config.listener.first().map(|l| l.chain.get_ref());
+    let Some(name) = args.chain.as_ref().or_else(first) else {
+        let why = "there is no listener; name a chain with --chain";
+        return Err(Failure::Usage(why.to_owned()));
+    };
+    let known = || {
+        chains
+            .keys()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let unknown = || Failure::Usage(format!("there is no chain `{name}`; there is: {}", known()));
+    chains.get(name).map(AsRef::as_ref).ok_or_else(unknown)
+}
