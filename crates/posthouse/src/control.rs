@@ -144,3 +144,61 @@ async fn write_line(stream: &mut UnixStream, value: &impl Serialize) -> io::Resu
     line.push(b'\n');
     stream.write_all(&line).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use posthouse_hook::{Id, SystemClock};
+
+    use super::*;
+    use crate::config;
+
+    fn store(dir: &Path) -> Store {
+        let text = "hostname = \"a.example\"\nstate = \".\"\n[web]\nurl = \"http://a.example\"\n";
+        let loaded = config::parse(&dir.join("p.toml"), text.to_owned()).expect("valid");
+        Store::open(loaded.config.store_settings(), Arc::new(SystemClock)).expect("opens")
+    }
+
+    fn nothing() -> Selection {
+        Selection {
+            item: Id(1),
+            addresses: vec!["b@x.example".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_answered_in_turn_and_junk_does_no_harm() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let retry = Request::Retry(nothing());
+        let unanswered = ask(dir.path(), &retry).await.expect("asked");
+        assert!(unanswered.is_none(), "no server runs");
+
+        let control = Control::bind(dir.path()).expect("binds");
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(control.run(store(dir.path()), stopped));
+        let mut stream = UnixStream::connect(dir.path().join(NAME))
+            .await
+            .expect("connects");
+        stream.write_all(b"junk\n").await.expect("sent");
+        let told = read_line(&mut stream).await.expect("answered");
+        assert!(told.contains("not a request"), "{told}");
+        for request in [
+            retry,
+            Request::Suspend(nothing()),
+            Request::DiscardQueued(nothing()),
+            Request::Release(nothing()),
+            Request::DiscardHeld(nothing()),
+        ] {
+            let answer = ask(dir.path(), &request).await.expect("asked");
+            let Some(Answer::Done(done)) = answer else {
+                panic!("{request:?}: {answer:?}");
+            };
+            assert_eq!((done.changed, done.untouched), (0, 0));
+        }
+
+        stop.send_replace(true);
+        serving.await.expect("stops");
+        assert!(!dir.path().join(NAME).exists(), "the socket file is gone");
+    }
+}

@@ -1,7 +1,7 @@
 //! What a configuration allows but hardly means: warnings of `posthouse check`.
 
-use posthouse_hook::Chain;
 use posthouse_hook::plugin::Nature;
+use posthouse_hook::{Chain, Step};
 
 use super::{Chains, Fault, Loaded};
 
@@ -18,65 +18,68 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
         let Some(chain) = chains.get(listener.chain.get_ref()) else {
             continue;
         };
-        let name = chain.name();
-        let problems = [
-            open_relay(chain),
-            behind_quarantine(chain),
-            admits_nobody(chain),
-        ];
-        for (problem, way_out) in problems.into_iter().flatten() {
-            let problem = format!("chain `{name}`: {problem}");
-            found.push(
-                loaded
-                    .fault(Some(listener.chain.span()), problem)
-                    .with_way_out(way_out),
-            );
-        }
+        found.extend(doubts(chain).map(|doubt| {
+            let problem = format!("chain `{}`: {}", chain.name(), doubt.problem);
+            let span = Some(listener.chain.span());
+            loaded.fault(span, problem).with_way_out(doubt.way_out)
+        }));
     }
     found
 }
 
-type Warning = Option<(String, &'static str)>;
+/// What is doubtful about one chain.
+#[derive(Debug)]
+struct Doubt {
+    problem: String,
+    way_out: &'static str,
+}
+
+fn doubts(chain: &Chain) -> impl Iterator<Item = Doubt> {
+    [
+        open_relay(chain),
+        behind_quarantine(chain),
+        admits_nobody(chain),
+    ]
+    .into_iter()
+    .flatten()
+}
 
 /// A chain that can never refuse a stranger is an open relay.
-fn open_relay(chain: &Chain) -> Warning {
+fn open_relay(chain: &Chain) -> Option<Doubt> {
     let step = chain.steps().iter().find(|s| s.plugin.admits_anyone())?;
-    Some((
-        format!(
+    Some(Doubt {
+        problem: format!(
             "`{}` takes any recipient from anybody: an open relay",
             step.name
         ),
-        "list only the networks of your own clients",
-    ))
+        way_out: "list only the networks of your own clients",
+    })
 }
 
 /// What refuses behind the quarantine refuses what was already held: the client keeps its copy.
-fn behind_quarantine(chain: &Chain) -> Warning {
-    let steps = chain.steps();
-    let at = steps
-        .iter()
-        .position(|s| s.plugin.nature() == Nature::Disposes)?;
-    let late = steps[at + 1..]
-        .iter()
-        .find(|s| s.plugin.nature() == Nature::Refuses)?;
-    Some((
-        format!(
+fn behind_quarantine(chain: &Chain) -> Option<Doubt> {
+    let is = |nature| move |step: &&Step| step.plugin.nature() == nature;
+    let mut steps = chain.steps().iter();
+    let quarantine = steps.find(is(Nature::Disposes))?;
+    let late = steps.find(is(Nature::Refuses))?;
+    Some(Doubt {
+        problem: format!(
             "`{}` may refuse what `{}` has held",
-            late.name, steps[at].name
+            late.name, quarantine.name
         ),
-        "put plugins that refuse before the quarantine",
-    ))
+        way_out: "put plugins that refuse before the quarantine",
+    })
 }
 
-fn admits_nobody(chain: &Chain) -> Warning {
-    let admits = |nature| matches!(nature, Nature::Admits);
-    if chain.steps().iter().any(|s| admits(s.plugin.nature())) {
+fn admits_nobody(chain: &Chain) -> Option<Doubt> {
+    let mut steps = chain.steps().iter();
+    if steps.any(|step| step.plugin.nature() == Nature::Admits) {
         return None;
     }
-    Some((
-        "no plugin takes a recipient: every RCPT is refused".to_owned(),
-        "add relay_clients or relay_domains",
-    ))
+    Some(Doubt {
+        problem: "no plugin takes a recipient: every RCPT is refused".to_owned(),
+        way_out: "add relay_clients or relay_domains",
+    })
 }
 
 #[cfg(test)]
@@ -84,10 +87,11 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use posthouse_hook::{HookPoint, OnError, Plugin, Step};
+    use posthouse_hook::{HookPoint, OnError, Plugin};
 
     use super::*;
 
+    /// A plugin of that nature; one that admits, admits anyone.
     struct Of(Nature);
 
     impl Plugin for Of {
@@ -97,6 +101,10 @@ mod tests {
 
         fn nature(&self) -> Nature {
             self.0
+        }
+
+        fn admits_anyone(&self) -> bool {
+            self.0 == Nature::Admits
         }
     }
 
@@ -115,7 +123,19 @@ mod tests {
         use Nature::{Admits, Disposes, Refuses};
         assert!(behind_quarantine(&chain(&[Refuses, Admits, Disposes])).is_none());
         assert!(behind_quarantine(&chain(&[Admits, Refuses])).is_none());
-        let (problem, _) = behind_quarantine(&chain(&[Disposes, Admits, Refuses])).expect("warns");
-        assert_eq!(problem, "`Refuses` may refuse what `Disposes` has held");
+        let doubt = behind_quarantine(&chain(&[Disposes, Admits, Refuses])).expect("warns");
+        assert_eq!(
+            doubt.problem,
+            "`Refuses` may refuse what `Disposes` has held"
+        );
+    }
+
+    #[test]
+    fn a_chain_takes_somebody_and_not_anybody() {
+        use Nature::{Admits, Measures, Refuses};
+        assert!(open_relay(&chain(&[Refuses, Admits])).is_some());
+        assert!(open_relay(&chain(&[Refuses])).is_none());
+        assert!(admits_nobody(&chain(&[Measures, Refuses])).is_some());
+        assert!(admits_nobody(&chain(&[Refuses, Admits])).is_none());
     }
 }
