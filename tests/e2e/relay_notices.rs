@@ -103,7 +103,7 @@ fn no_dsn_where_none_may_go() {
         column,
         rows: vec![Row::Other],
         scans: Scans(Vec::new()),
-        identity: [0; 32],
+        identity: Some([0; 32]),
         spam,
     };
     let ways = ways(Script::friendly().on("RCPT", "550 5.1.1 Nobody"), "");
@@ -196,7 +196,7 @@ fn hold(site: &Site, subject: &str) {
             limit: None,
             tests: Vec::new(),
         }]),
-        identity,
+        identity: Some(identity),
         spam: true,
     });
     let outcome = Outcome::Refused {

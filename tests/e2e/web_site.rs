@@ -296,7 +296,7 @@ impl Mail<'_> {
             column: Column::Vouched(self.vouched),
             rows: vec![self.row; self.to.len()],
             scans: Scans(vec![scan]),
-            identity,
+            identity: Some(identity),
             spam: true,
         }
     }

@@ -190,7 +190,7 @@ fn judgement(from: &str, rows: usize, bytes: &str) -> Judgement {
         column: Column::Vouched(Vouched::Spf),
         rows: vec![Row::Filtered; rows],
         scans: Scans::default(),
-        identity,
+        identity: Some(identity),
         spam: true,
     }
 }

@@ -148,7 +148,7 @@ pub(crate) fn judgement() -> Judgement {
         column: Column::Vouched(Vouched::Spf),
         rows: vec![Row::Other],
         scans: Scans(scans.to_vec()),
-        identity: [0; 32],
+        identity: Some([0; 32]),
         spam: true,
     }
 }

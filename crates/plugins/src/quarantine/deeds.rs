@@ -15,7 +15,13 @@ const MAX_SHOWN: usize = 20;
 impl Facts {
     /// Leaves what was found as the transaction's note. A row that is not known is noted as the
     /// other one: nothing is held then.
-    pub(super) fn note(&self, tx: &mut Transaction, scans: Scans, spam: bool) {
+    pub(super) fn note(
+        &self,
+        tx: &mut Transaction,
+        scans: Scans,
+        spam: bool,
+        identity: Option<[u8; 32]>,
+    ) {
         let rows = self
             .rows
             .iter()
@@ -28,7 +34,7 @@ impl Facts {
             column: self.column,
             rows: rows.collect(),
             scans,
-            identity: self.identity,
+            identity,
             spam,
         });
     }

@@ -31,16 +31,11 @@ pub(super) struct Facts {
     pub(super) column: Column,
     /// For each recipient, in order.
     pub(super) rows: Vec<Placed>,
-    pub(super) identity: [u8; 32],
 }
 
 impl Facts {
-    /// Asks DNS and reads the message; changes nothing.
-    pub(super) async fn gather(
-        plugin: &Quarantine,
-        session: &Session,
-        tx: &Transaction,
-    ) -> Result<Self, PluginError> {
+    /// Asks DNS and reads the header section; changes nothing.
+    pub(super) async fn gather(plugin: &Quarantine, session: &Session, tx: &Transaction) -> Self {
         let common = &plugin.common;
         let sender = srs::unwrap(&tx.reverse_path, &common.our_domains.load());
         let helo = session.helo.as_deref().unwrap_or_default();
@@ -54,17 +49,22 @@ impl Facts {
             client: client(session),
             origin: where_is(&walk, &common.our_networks),
         };
-        let content = &tx.message.content;
-        let identity = identity::identity(&sender, &to, content, walk.trace_end).await;
-        Ok(Self {
+        Self {
             column: vouch::column(&sender, evidence),
             ours: evidence.domain == Whose::Ours,
-            identity: identity.map_err(PluginError::new)?,
             sender,
             walk,
             spf,
             rows,
-        })
+        }
+    }
+
+    /// The retry identity: reads the whole message.
+    pub(super) async fn identity(&self, tx: &Transaction) -> Result<[u8; 32], PluginError> {
+        let to: Vec<&ForwardPath> = tx.recipients.iter().map(|r| &r.forward_path).collect();
+        let content = &tx.message.content;
+        let identity = identity::identity(&self.sender, &to, content, self.walk.trace_end).await;
+        identity.map_err(PluginError::new)
     }
 
     /// Whether some cell could act on the message if it were spam. A recipient whose row is not
@@ -110,9 +110,10 @@ impl Facts {
     }
 
     /// A number that is the same whenever this message is tried again: what "one in N" counts by.
-    pub(super) fn number(&self) -> u64 {
-        let head = self.identity.first_chunk::<8>();
-        head.map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    pub(super) async fn number(&self, tx: &Transaction) -> Result<u64, PluginError> {
+        let identity = self.identity(tx).await?;
+        let head = identity.first_chunk::<8>();
+        Ok(head.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
     }
 }
 

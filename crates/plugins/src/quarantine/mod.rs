@@ -86,15 +86,15 @@ impl Plugin for Quarantine {
     }
 
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Said {
-        let facts = Facts::gather(self, session, tx).await?;
+        let facts = Facts::gather(self, session, tx).await;
         facts.remark(session, tx);
-        let Some(reason) = self.reason(&facts) else {
+        let Some(reason) = self.reason(&facts, tx).await? else {
             session.remark("not scanned: no cell could act");
-            facts.note(tx, Scans::default(), false);
+            facts.note(tx, Scans::default(), false, None);
             return Ok(Verdict::Pass);
         };
         if reason == Reason::Matters && self.quotes_our_link(session, tx).await? {
-            facts.note(tx, Scans::default(), false);
+            facts.note(tx, Scans::default(), false, None);
             return Ok(Verdict::Pass);
         }
         let scans = match self.scan(session, tx).await {
@@ -102,7 +102,11 @@ impl Plugin for Quarantine {
             Err(refusal) => return Ok(Verdict::Refuse(refusal)),
         };
         let answer = answer(&scans, self.settings.spam_when);
-        facts.note(tx, scans, answer == Answer::Spam);
+        let identity = match answer {
+            Answer::Clean => None,
+            Answer::Spam | Answer::Unscanned(_) => Some(facts.identity(tx).await?),
+        };
+        facts.note(tx, scans, answer == Answer::Spam, identity);
         let unscanned = self.unscanned(reason);
         let decision = decide(&answer, unscanned, facts.known_rows(), facts.column);
         Ok(self.carry_out(session, tx, &facts, decision, &answer))
@@ -111,17 +115,18 @@ impl Plugin for Quarantine {
 
 impl Quarantine {
     /// Whether to scan, and why.
-    fn reason(&self, facts: &Facts) -> Option<Reason> {
+    async fn reason(&self, facts: &Facts, tx: &Transaction) -> Result<Option<Reason>, PluginError> {
         let settings = &self.settings;
         if facts.scan_matters(settings.scan_vouched) {
-            return Some(Reason::Matters);
+            return Ok(Some(Reason::Matters));
         }
         let asked = settings.scan_when == ScanWhen::All
             || settings.scan_senders.load().contains(&facts.sender)
-            || settings
-                .scan_one_in
-                .is_some_and(|n| facts.number() % n == 0);
-        asked.then_some(Reason::Asked)
+            || match settings.scan_one_in {
+                Some(n) => facts.number(tx).await? % n == 0,
+                None => false,
+            };
+        Ok(asked.then_some(Reason::Asked))
     }
 
     /// What a missing answer means. A scan that only the options asked for changes nothing by

@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 200;
 
 /// What is known of a held message.
 pub(crate) struct Facts {
-    /// By which a retry is found; none if nothing judged the message.
+    /// By which a retry is found; none if nothing judged the message, or found it clean.
     pub(crate) identity: Option<[u8; 32]>,
     pub(crate) sender: String,
     pub(crate) origin: String,
@@ -33,7 +33,7 @@ impl Facts {
             .unwrap_or_default();
         let sender = judgement.map_or(&tx.reverse_path, |j| &j.sender);
         Self {
-            identity: judgement.map(|j| j.identity),
+            identity: judgement.and_then(|j| j.identity),
             sender: sender.address().to_ascii_lowercase(),
             origin: judgement.map(|j| j.origin.to_string()).unwrap_or_default(),
             from: short(&first_author(&parsed)),

@@ -111,6 +111,7 @@ async fn our_servers_trace_does_not_change_the_identity() {
         let came = Bench::spam().run(session("192.0.2.10"), tx).await;
         identities.push(came.judgement().identity);
     }
+    assert!(identities[0].is_some());
     assert_eq!(identities[0], identities[1]);
     let direct = Bench::spam()
         .send("<a@pass.example>", &["<b@big.example>"])

@@ -17,6 +17,7 @@ async fn clean_mail_goes_on_and_leaves_its_facts() {
             .await;
         assert!(came.relays_all(), "{from}");
         assert!(!came.judgement().spam);
+        assert_eq!(came.judgement().identity, None);
         assert_eq!(came.judgement().scans.0.len(), 1);
     }
 }
