@@ -21,6 +21,7 @@ use crate::cli::{ListArgs, SelectArgs};
 use crate::config::{self, Chains, Fault, Faults, Lists, Loaded};
 use crate::control::{self, Answer, Request};
 use crate::dns::DnsResolver;
+use crate::log;
 use crate::out::outln;
 
 /// Why a command did not do what it was asked.
@@ -46,12 +47,14 @@ fn load(asked: Option<&Path>) -> Result<Loaded, Failure> {
     Ok(config::load(&config::find(asked)?)?)
 }
 
-/// Runs a command's asynchronous part on this thread.
+/// Runs a command's asynchronous part on this thread, whose log lines are written as it waits.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?
-        .block_on(work)
+        .on_thread_park(log::write_gathered)
+        .build()?;
+    let _gathering = log::Gathering::begin();
+    runtime.block_on(work)
 }
 
 /// What plugins share, without a store: for commands that look but do not touch.
