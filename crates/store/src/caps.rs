@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use posthouse_hook::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use crate::tally::{self, Window};
 
@@ -26,6 +26,25 @@ impl Cap {
             window: Window::Hours(hours),
             limit,
         }
+    }
+}
+
+/// Who a message comes from, as far as caps are concerned.
+#[derive(Debug, Default)]
+pub(crate) struct Cause {
+    /// The unwrapped sender, lower case; empty if there is none.
+    pub(crate) sender: String,
+    /// The address at which it entered, or other text if that is not known.
+    pub(crate) origin: String,
+}
+
+impl Cause {
+    /// Reads the columns sender and origin of a row of facts.
+    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sender: row.get(0)?,
+            origin: row.get(1)?,
+        })
     }
 }
 

@@ -1,13 +1,14 @@
-//! Addresses and their letters: who is to be written to, and the caps on it.
+//! Letters: who is to be written to, and the caps on it.
 
 use std::time::Duration;
 
 use posthouse_hook::{ForwardPath, Id, LinkKey, LinkKind, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::caps::{self, Cap, domain_of};
-use crate::model::{Address, Item, LetterCaps, LetterDue, Letters};
-use crate::rows::{self, forward_path, unreadable};
+use crate::addresses::{ADDRESS, AddressRow, address_of};
+use crate::caps::{self, Cap, Cause, domain_of};
+use crate::model::{Address, Item, LetterCaps, LetterDue};
+use crate::rows::{self, forward_path};
 use crate::tally;
 
 /// Messages that a letter names at the most.
@@ -21,34 +22,6 @@ const CAUSES: usize = 50;
 const LISTED: usize = 1000;
 /// Letters that caps kept back are counted here.
 pub(crate) const CAPPED_KEY: &str = "letters capped";
-/// The columns that [`address_of`] reads.
-const ADDRESS: &str = "id, address, letters, last_letter, generation";
-
-fn address_of(row: &SqlRow<'_>) -> rusqlite::Result<(Address, u32)> {
-    let letters: String = row.get(2)?;
-    let address = Address {
-        id: Id(row.get(0)?),
-        address: row.get(1)?,
-        letters: Letters::parse(&letters).ok_or_else(|| unreadable(2, &letters))?,
-        last_letter: row.get::<_, Option<i64>>(3)?.map(Timestamp),
-    };
-    Ok((address, row.get(4)?))
-}
-
-/// An address and the generation of its links.
-pub(crate) fn by_id(db: &Connection, id: Id) -> rusqlite::Result<Option<(Address, u32)>> {
-    db.prepare_cached(&format!("SELECT {ADDRESS} FROM address WHERE id = ?1"))?
-        .query_row([id.0], address_of)
-        .optional()
-}
-
-/// The row of an address.
-pub(crate) fn by_name(db: &Connection, address: &str) -> rusqlite::Result<Option<Address>> {
-    db.prepare_cached(&format!("SELECT {ADDRESS} FROM address WHERE address = ?1"))?
-        .query_row([address.to_ascii_lowercase()], address_of)
-        .optional()
-        .map(|found| found.map(|(address, _)| address))
-}
 
 /// See [`crate::Store::letters_due`].
 pub(crate) fn due(
@@ -74,18 +47,17 @@ pub(crate) fn due(
         )?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut due = Vec::new();
-    for (address, generation) in rows {
-        due.extend(one_due(db, key, address, generation)?);
+    for row in rows {
+        due.extend(one_due(db, key, row)?);
     }
     Ok(due)
 }
 
-fn one_due(
-    db: &Connection,
-    key: &LinkKey,
-    address: Address,
-    generation: u32,
-) -> rusqlite::Result<Option<LetterDue>> {
+fn one_due(db: &Connection, key: &LinkKey, row: AddressRow) -> rusqlite::Result<Option<LetterDue>> {
+    let AddressRow {
+        address,
+        generation,
+    } = row;
     let newest = held_for(db, address.id)?;
     let Some(to) = some_path(db, address.id)? else {
         return Ok(None);
@@ -179,12 +151,6 @@ fn still_due(
     .query_row(params![address.0, now.before(interval).0], |row| row.get(0))
 }
 
-/// A sender and an origin that made an address wait for a letter.
-struct Cause {
-    sender: String,
-    origin: String,
-}
-
 /// Who made the address wait since its last letter, the newest first.
 fn causes(db: &Connection, address: &Address) -> rusqlite::Result<Vec<Cause>> {
     let since = address.last_letter.unwrap_or(Timestamp(0));
@@ -195,12 +161,7 @@ fn causes(db: &Connection, address: &Address) -> rusqlite::Result<Vec<Cause>> {
     )?
     .query_map(
         params![address.id.0, Id::first_of(since).0, CAUSES],
-        |row| {
-            Ok(Cause {
-                sender: row.get(0)?,
-                origin: row.get(1)?,
-            })
-        },
+        Cause::read,
     )?
     .collect()
 }
@@ -268,23 +229,5 @@ fn written(db: &Connection, address: Id, now: Timestamp) -> rusqlite::Result<()>
          WHERE id = ?1",
     )?
     .execute(params![address.0, now.0])?;
-    Ok(())
-}
-
-/// Begins or ends letters to an address. Says whether the row is there.
-pub(crate) fn set(db: &Connection, address: Id, letters: Letters) -> rusqlite::Result<bool> {
-    let changed = db
-        .prepare_cached("UPDATE address SET letters = ?2 WHERE id = ?1")?
-        .execute(params![address.0, letters.name()])?;
-    Ok(changed == 1)
-}
-
-/// A letter that fails for good ends letters to that address.
-pub(crate) fn end(db: &Connection, address: &str) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE address SET letters = ?2 WHERE address = ?1")?
-        .execute([
-            address.to_ascii_lowercase().as_str(),
-            Letters::Failed.name(),
-        ])?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! One writer thread gathers what waits and commits it once (WAL, synchronous FULL); readers have
 //! connections of their own. Nothing outside this crate writes a recipient's state.
 
+mod addresses;
 mod audit;
 mod body;
 mod caps;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::caps::{self, Cap, domain_of, network_of};
+use crate::caps::{self, Cap, Cause, domain_of, network_of};
 use crate::copies::{self, Change, Copy, apply, selected};
 use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
 use crate::state::{Event, State};
@@ -60,15 +60,29 @@ fn caps_on(
     copies: &[Copy],
     limits: &ReleaseCaps,
 ) -> rusqlite::Result<Vec<Cap>> {
-    let (sender, origin): (String, String) = db
-        .prepare_cached("SELECT sender, origin FROM facts WHERE message = ?1")?
-        .query_row([item.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .unwrap_or_default();
-    let from = domain_of(&sender);
-    let network = network_of(&origin);
+    let mut caps = caps_on_cause(&cause_of(db, item)?, limits);
+    let domains: BTreeSet<_> = copies.iter().map(|copy| domain_of(&copy.address)).collect();
+    let limit = limits.per_destination_domain;
+    caps.extend(domains.iter().map(|domain| {
+        let key = format!("release to {domain}");
+        Cap::new("per_destination_domain", key, WINDOW, limit)
+    }));
+    Ok(caps)
+}
+
+fn cause_of(db: &Connection, item: Id) -> rusqlite::Result<Cause> {
+    db.prepare_cached("SELECT sender, origin FROM facts WHERE message = ?1")?
+        .query_row([item.0], Cause::read)
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// The caps on whoever caused the message, and on all together.
+fn caps_on_cause(cause: &Cause, limits: &ReleaseCaps) -> Vec<Cap> {
+    let Cause { sender, origin } = cause;
+    let (domain, network) = (domain_of(sender), network_of(origin));
     let cap = |name, key, limit| Cap::new(name, key, WINDOW, limit);
-    let mut caps = vec![
+    vec![
         cap(
             "per_sender",
             format!("release sender {sender}"),
@@ -76,7 +90,7 @@ fn caps_on(
         ),
         cap(
             "per_sender_domain",
-            format!("release from {from}"),
+            format!("release from {domain}"),
             limits.per_sender_domain,
         ),
         cap(
@@ -85,17 +99,7 @@ fn caps_on(
             limits.per_origin_network,
         ),
         cap("total", "release".to_owned(), limits.total),
-    ];
-    let domains: BTreeSet<_> = copies.iter().map(|copy| domain_of(&copy.address)).collect();
-    let limit = limits.per_destination_domain;
-    caps.extend(domains.iter().map(|domain| {
-        cap(
-            "per_destination_domain",
-            format!("release to {domain}"),
-            limit,
-        )
-    }));
-    Ok(caps)
+    ]
 }
 
 /// Drops the copies of the selection that are in one of `states`.

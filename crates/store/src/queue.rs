@@ -6,9 +6,9 @@ use std::time::Duration;
 use posthouse_hook::{Id, ReversePath, Timestamp};
 use rusqlite::Connection;
 
+use crate::addresses;
 use crate::audit::clean;
 use crate::copies::{self, COPY, Change, Copy, apply, copy_of};
-use crate::letters;
 use crate::model::{Actor, AttemptResult, Attempted, ClaimedRecipient, CopyId, Kind, Who};
 use crate::rows::{forward_path, reverse_path};
 use crate::state::{Event, State};
@@ -205,7 +205,7 @@ pub(crate) fn settle(
         return Ok(None);
     }
     if event == Event::Fail && copy.kind == Kind::Letter {
-        letters::end(db, &copy.address)?;
+        addresses::end_letters(db, &copy.address)?;
     }
     Ok(matches!(event, Event::Deliver | Event::Fail).then_some(copy.id.message))
 }

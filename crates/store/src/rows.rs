@@ -60,15 +60,16 @@ pub(crate) fn items(
     filter: &Filter,
     owner: Option<Id>,
 ) -> rusqlite::Result<Vec<Item>> {
-    let (wanted, values) = condition(filter, owner);
+    let wanted = condition(filter, owner);
     let limit = match filter.limit {
         0 => PAGE,
         n => n.min(MOST),
     };
-    let sql = format!("SELECT {ITEM} WHERE {wanted} ORDER BY m.id DESC LIMIT {limit}");
+    let condition = wanted.sql();
+    let sql = format!("SELECT {ITEM} WHERE {condition} ORDER BY m.id DESC LIMIT {limit}");
     let found = db
         .prepare_cached(&sql)?
-        .query_map(params_from_iter(values), item_of)?
+        .query_map(params_from_iter(wanted.values), item_of)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     found
         .into_iter()
@@ -76,45 +77,65 @@ pub(crate) fn items(
         .collect()
 }
 
-/// The filter as SQL with placeholders, and the values for them. With an owner: only messages of
-/// which a copy is or was held for that address row.
-fn condition(filter: &Filter, owner: Option<Id>) -> (String, Vec<Box<dyn ToSql>>) {
-    let mut wanted = vec!["1".to_owned()];
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+/// A condition in SQL with placeholders, and the values for them.
+#[derive(Default)]
+struct Condition {
+    terms: Vec<String>,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Condition {
+    fn and(&mut self, term: impl Into<String>, value: impl ToSql + 'static) {
+        self.terms.push(term.into());
+        self.values.push(Box::new(value));
+    }
+
+    fn and_one_of(&mut self, column: &str, states: &[State]) {
+        let marks = vec!["?"; states.len()].join(", ");
+        self.terms.push(format!("{column} IN ({marks})"));
+        let names = states.iter().map(|state| Box::new(state.name()) as _);
+        self.values.extend(names);
+    }
+
+    fn sql(&self) -> String {
+        match self.terms.is_empty() {
+            true => "true".to_owned(),
+            false => self.terms.join(" AND "),
+        }
+    }
+}
+
+/// The filter for messages. With an owner: only messages of which a copy is or was held for that
+/// address row.
+fn condition(filter: &Filter, owner: Option<Id>) -> Condition {
+    let mut wanted = Condition::default();
     if let Some(before) = filter.before {
-        wanted.push("m.id < ?".to_owned());
-        values.push(Box::new(before.0));
+        wanted.and("m.id < ?", before.0);
     }
     if let Some(sender) = &filter.sender {
-        wanted.push("lower(m.reverse_path) = ?".to_owned());
-        values.push(Box::new(sender.to_ascii_lowercase()));
+        wanted.and("lower(m.reverse_path) = ?", sender.to_ascii_lowercase());
     }
-    let mut copy = Vec::new();
+    let copies = condition_on_copies(filter, owner);
+    if !copies.terms.is_empty() {
+        let some = format!("SELECT r.message FROM recipient r WHERE {}", copies.sql());
+        wanted.terms.push(format!("m.id IN ({some})"));
+        wanted.values.extend(copies.values);
+    }
+    wanted
+}
+
+fn condition_on_copies(filter: &Filter, owner: Option<Id>) -> Condition {
+    let mut wanted = Condition::default();
     if let Some(owner) = owner {
-        copy.push("r.owner = ?".to_owned());
-        values.push(Box::new(owner.0));
+        wanted.and("r.owner = ?", owner.0);
     }
     if let Some(recipient) = &filter.recipient {
-        copy.push("lower(r.address) = ?".to_owned());
-        values.push(Box::new(recipient.to_ascii_lowercase()));
+        wanted.and("lower(r.address) = ?", recipient.to_ascii_lowercase());
     }
     if !filter.states.is_empty() {
-        let marks = vec!["?"; filter.states.len()].join(", ");
-        copy.push(format!("r.state IN ({marks})"));
-        values.extend(
-            filter
-                .states
-                .iter()
-                .map(|s| Box::new(s.name()) as Box<dyn ToSql>),
-        );
+        wanted.and_one_of("r.state", &filter.states);
     }
-    if !copy.is_empty() {
-        let copy = copy.join(" AND ");
-        wanted.push(format!(
-            "m.id IN (SELECT r.message FROM recipient r WHERE {copy})"
-        ));
-    }
-    (wanted.join(" AND "), values)
+    wanted
 }
 
 fn item_of(row: &SqlRow<'_>) -> rusqlite::Result<Item> {

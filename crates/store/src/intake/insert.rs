@@ -74,7 +74,6 @@ impl Intake {
             Fate::Held(Row::Filtered) => Some(self.owner(db, copy)?),
             _ => None,
         };
-        let state = copy.fate.state();
         db.prepare_cached(
             "INSERT INTO recipient (id, message, address, owner, kind, state, filtered, queued_at,
              due_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)",
@@ -85,17 +84,21 @@ impl Intake {
             copy.address.address(),
             owner,
             copy.kind.name(),
-            state.name(),
+            copy.fate.state().name(),
             copy.fate.filtered(),
             self.at.0,
             copy.fate.due_at(self.at),
         ])?;
+        self.audit_copy(db, copy)
+    }
+
+    fn audit_copy(&self, db: &Connection, copy: &NewCopy) -> rusqlite::Result<()> {
         let line = Line {
             at: self.at,
             item: self.id,
             subject: copy.id,
             event: "commit",
-            state: state.name(),
+            state: copy.fate.state().name(),
             detail: "",
         };
         audit::append(db, &line, &Actor::local(Who::Chain))
@@ -114,6 +117,15 @@ impl Intake {
         .query_row(params![copy.id.0, copy.address.key(), waiting], |row| {
             row.get(0)
         })
+    }
+
+    /// This message as the first of several.
+    pub(crate) fn itself(&self) -> Earlier {
+        Earlier {
+            id: self.id,
+            reverse_path: self.reverse_path.clone(),
+            generation: 0,
+        }
     }
 
     /// An earlier message with the same retry identity of which every copy is still held, and the

@@ -85,6 +85,7 @@ enum Inserted {
 }
 
 impl Store {
+    /// Bytes, rows, hand-over, receipt; on any failure nothing of the message remains.
     async fn accept(
         self,
         mut intake: Intake,
@@ -104,12 +105,7 @@ impl Store {
         match inserted? {
             Inserted::New => {
                 self.pass_on(&intake, &content, reserved);
-                let itself = Earlier {
-                    id: intake.id,
-                    reverse_path: intake.reverse_path.clone(),
-                    generation: 0,
-                };
-                Ok(self.receipt(&intake, &itself))
+                Ok(self.receipt(&intake, &intake.itself()))
             }
             Inserted::Retry(first) => Ok(self.receipt(&intake, &first)),
             Inserted::Abandoned => Err(StoreError::Failing("the deadline passed".to_owned())),

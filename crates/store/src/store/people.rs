@@ -6,6 +6,7 @@ use posthouse_hook::{Id, LinkClaim, LinkKey, LinkKind, Timestamp};
 use rusqlite::Connection;
 
 use super::{Store, StoreError};
+use crate::addresses;
 use crate::audit::{self, Line};
 use crate::intake::Intake;
 use crate::letters::{self, Barred};
@@ -69,7 +70,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let at = self.now();
         self.write(move |db| {
-            if letters::set(db, address, letters)? {
+            if addresses::set_letters(db, address, letters)? {
                 let line = plain_line(at, address, "letters", letters.name());
                 audit::append(db, &line, &by)?;
             }
@@ -83,7 +84,7 @@ impl Store {
         let address = address.to_owned();
         self.0
             .readers
-            .read(move |db| letters::by_name(db, &address))
+            .read(move |db| addresses::by_name(db, &address))
             .await
     }
 
@@ -167,11 +168,9 @@ fn prove_item(
     let Some(item) = rows::item(db, claim.id)? else {
         return Ok(None);
     };
-    let generation = db.query_row(
-        "SELECT generation FROM message WHERE id = ?1",
-        [claim.id.0],
-        |row| row.get(0),
-    )?;
+    let generation = db
+        .prepare_cached("SELECT generation FROM message WHERE id = ?1")?
+        .query_row([claim.id.0], |row| row.get(0))?;
     let genuine = item.refused && key.proves(claim, &item.reverse_path.address(), generation);
     Ok(genuine.then(|| Proven::Item(Box::new(item))))
 }
@@ -181,15 +180,15 @@ fn prove_address(
     key: &LinkKey,
     claim: &LinkClaim,
 ) -> rusqlite::Result<Option<Proven>> {
-    let Some((address, generation)) = letters::by_id(db, claim.id)? else {
+    let Some(row) = addresses::by_id(db, claim.id)? else {
         return Ok(None);
     };
-    if !key.proves(claim, &address.address, generation) {
+    if !key.proves(claim, &row.address.address, row.generation) {
         return Ok(None);
     }
     Ok(Some(match claim.kind {
-        LinkKind::Stop => Proven::Stop(address),
-        _ => Proven::Address(address),
+        LinkKind::Stop => Proven::Stop(row.address),
+        _ => Proven::Address(row.address),
     }))
 }
 
