@@ -95,3 +95,48 @@ impl Room {
         Ok(u64::try_from(octets).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::open_writer;
+
+    /// As if this had been seen just now.
+    fn see(room: &Room, outside: u64, within: u64) {
+        *room.seen.lock().expect("whole") = Seen {
+            at: Some(Instant::now()),
+            outside,
+            within,
+            ledger: None,
+        };
+    }
+
+    #[test]
+    fn what_is_let_in_counts_until_the_next_look() {
+        let dir = tempfile::tempdir().expect("a directory");
+        open_writer(&dir.path().join("ledger.db")).expect("a ledger");
+        let room = Room::new(dir.path().to_owned(), 1000);
+        see(&room, 1100, 0);
+        assert!(room.check(100).is_ok());
+        assert!(room.take(50).is_ok(), "once to the log, once to the ledger");
+        assert!(
+            room.check(1)
+                .is_err_and(|e| matches!(e, StoreError::Full(_)))
+        );
+        room.seen.lock().expect("whole").at = None;
+        assert!(room.check(1).is_ok(), "the disk has more");
+    }
+
+    #[test]
+    fn empty_pages_count_but_for_a_quarter() {
+        let room = Room::new(PathBuf::from("/"), 1000);
+        let fits = |outside, within| {
+            see(&room, outside, within);
+            room.check(10).is_ok()
+        };
+        assert!(fits(1010, 0));
+        assert!(!fits(1009, 0));
+        assert!(fits(260, 750));
+        assert!(!fits(259, 100_000));
+    }
+}

@@ -853,3 +853,26 @@ async fn only_letters_that_a_cap_alone_keeps_back_are_listed() {
     let listed = store.counts().await.expect("reads").letters_kept_back;
     assert_eq!(listed, ["d@f.example"]);
 }
+
+#[tokio::test]
+async fn errors_name_the_file_that_they_are_about() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(TestClock(AtomicI64::new(0)));
+    let told = |opened: Result<Store, StoreError>| match opened {
+        Ok(_) => panic!("it cannot open"),
+        Err(error) => error.to_string(),
+    };
+    let unserved = Store::open_read_only(settings(dir.path()), clock.clone());
+    assert!(
+        told(unserved).ends_with("ledger.db is not there; was this configuration ever served?")
+    );
+    assert_eq!(
+        std::fs::read_dir(dir.path()).expect("there").count(),
+        0,
+        "nothing is made"
+    );
+    let file = dir.path().join("a-file");
+    std::fs::write(&file, b"x").expect("written");
+    let error = told(Store::open(settings(&file.join("state")), clock));
+    assert!(error.contains("a-file/state: Not a directory"), "{error}");
+}
