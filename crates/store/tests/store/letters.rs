@@ -1,0 +1,188 @@
+//! Letters: who is due, how often, and what keeps one back.
+
+use posthouse_store::{AttemptResult, LetterCaps, LetterSent};
+
+use crate::bench::{Bench, DAY, all, operator};
+
+#[tokio::test]
+async fn each_cap_on_letters_binds() {
+    type Set = fn(&mut LetterCaps);
+    let caps: [(&str, Set); 4] = [
+        ("per_sender_daily", |caps| caps.per_sender_daily = 1),
+        ("per_origin_daily", |caps| caps.per_origin_daily = 1),
+        ("per_domain_hourly", |caps| caps.per_domain_hourly = 1),
+        ("total_hourly", |caps| caps.total_hourly = 1),
+    ];
+    for (name, set) in caps {
+        let bench = Bench::new();
+        let mut caps = LetterCaps::default();
+        set(&mut caps);
+        for to in ["b@f.example", "c@f.example"] {
+            bench.hold("a@isp.example", &[to], to).await;
+        }
+        let sent = bench.send_letters(&caps).await;
+        assert_eq!(sent[1], LetterSent::Capped(name), "{sent:?}");
+        assert_eq!(bench.send_letters(&caps).await, [], "it rests for an hour");
+        let counts = bench.store.counts().await.expect("reads");
+        assert_eq!(counts.letters_kept_back, ["c@f.example"]);
+        bench.pass(DAY + DAY);
+        assert!(matches!(
+            bench.send_letters(&caps).await[..],
+            [LetterSent::Queued(_)]
+        ));
+    }
+}
+
+#[tokio::test]
+async fn one_sender_s_cap_does_not_keep_back_what_others_sent() {
+    let bench = Bench::new();
+    let caps = LetterCaps {
+        per_origin_daily: 1000,
+        ..LetterCaps::default()
+    };
+    for n in 0..7 {
+        let to = format!("v{n}@f.example");
+        bench
+            .hold("spammer@isp.example", &[&to], &format!("s{n}"))
+            .await;
+        bench
+            .hold(&format!("friend{n}@isp.example"), &[&to], &format!("f{n}"))
+            .await;
+    }
+    let sent = bench.send_letters(&caps).await;
+    assert!(
+        sent.iter().all(|s| matches!(s, LetterSent::Queued(_))),
+        "{sent:?}"
+    );
+    assert_eq!(sent.len(), 7);
+}
+
+#[tokio::test]
+async fn addresses_without_anything_held_do_not_stand_in_the_way() {
+    let bench = Bench::new();
+    for n in 0..5 {
+        let id = bench
+            .hold(
+                "a@isp.example",
+                &[&format!("b{n}@f.example")],
+                &n.to_string(),
+            )
+            .await
+            .id;
+        bench
+            .store
+            .discard_held(all(id), operator())
+            .await
+            .expect("discarded");
+    }
+    bench.hold("c@isp.example", &["fresh@f.example"], "x").await;
+    let due = bench.store.letters_due(7 * DAY, 2).await.expect("reads");
+    let names: Vec<_> = due.iter().map(|d| d.address.address.as_str()).collect();
+    assert_eq!(names, ["fresh@f.example"]);
+}
+
+#[tokio::test]
+async fn one_letter_an_interval_whatever_comes() {
+    let bench = Bench::new();
+    let caps = LetterCaps::default();
+    for n in 0..20 {
+        bench
+            .hold("a@isp.example", &["b@f.example"], &n.to_string())
+            .await;
+    }
+    let due = bench.store.letters_due(7 * DAY, 10).await.expect("reads");
+    assert_eq!((due.len(), due[0].held, due[0].newest.len()), (1, 20, 10));
+    assert_eq!(bench.send_letters(&caps).await.len(), 1);
+    bench.hold("a@isp.example", &["B@f.example"], "more").await;
+    assert_eq!(bench.send_letters(&caps).await, []);
+    let bench = bench.reopen();
+    assert_eq!(bench.send_letters(&caps).await, []);
+    bench.pass(8 * DAY);
+    assert_eq!(bench.send_letters(&caps).await.len(), 1);
+    bench.pass(8 * DAY);
+    assert_eq!(
+        bench.send_letters(&caps).await,
+        [],
+        "nothing new was held since"
+    );
+}
+
+#[tokio::test]
+async fn automatic_messages_cause_no_letter() {
+    let bench = Bench::new();
+    bench
+        .hold("", &["b@f.example"], "Subject: dsn\r\n\r\n")
+        .await;
+    let auto = "Auto-Submitted: auto-replied\r\n\r\n";
+    bench.hold("a@isp.example", &["c@f.example"], auto).await;
+    let not = "Auto-Submitted: no (really)\r\n\r\n";
+    bench.hold("a@isp.example", &["d@f.example"], not).await;
+    let due = bench.store.letters_due(7 * DAY, 10).await.expect("reads");
+    let names: Vec<_> = due.iter().map(|d| d.address.address.as_str()).collect();
+    assert_eq!(names, ["d@f.example"]);
+}
+
+#[tokio::test]
+async fn letters_stop_by_caps_by_wish_and_by_failure() {
+    let bench = Bench::new();
+    for n in 0..6 {
+        bench
+            .hold(
+                "a@isp.example",
+                &[&format!("b{n}@f.example")],
+                &n.to_string(),
+            )
+            .await;
+    }
+    let sent = bench.send_letters(&LetterCaps::default()).await;
+    assert_eq!(sent[5], LetterSent::Capped("per_sender_daily"));
+    assert_eq!(bench.store.counts().await.expect("reads").letters_capped, 1);
+
+    let stopped = bench
+        .store
+        .address("B5@f.example")
+        .await
+        .expect("reads")
+        .expect("a row");
+    bench
+        .store
+        .stop_letters(stopped.id, operator())
+        .await
+        .expect("stopped");
+    bench.settle_all(AttemptResult::Failed).await;
+    bench.pass(8 * DAY);
+    for n in 0..6 {
+        bench
+            .hold(
+                "c@isp.example",
+                &[&format!("b{n}@f.example")],
+                &n.to_string(),
+            )
+            .await;
+    }
+    assert_eq!(bench.send_letters(&LetterCaps::default()).await, []);
+}
+
+#[tokio::test]
+async fn only_letters_that_a_cap_alone_keeps_back_are_listed() {
+    let bench = Bench::new();
+    let caps = LetterCaps {
+        total_hourly: 0,
+        ..LetterCaps::default()
+    };
+    let mut items = Vec::new();
+    for to in ["b@f.example", "c@f.example", "d@f.example"] {
+        items.push(bench.hold("a@isp.example", &[to], to).await.id);
+    }
+    bench.send_letters(&caps).await;
+    let store = &bench.store;
+    let stopped = store.address("b@f.example").await.expect("reads");
+    let id = stopped.expect("a row").id;
+    store.stop_letters(id, operator()).await.expect("stopped");
+    store
+        .discard_held(all(items[1]), operator())
+        .await
+        .expect("discarded");
+    let listed = store.counts().await.expect("reads").letters_kept_back;
+    assert_eq!(listed, ["d@f.example"]);
+}

@@ -1,0 +1,8 @@
+//! The store through its public face: what is committed survives, what is judged is kept, and
+//! nothing happens twice.
+
+mod bench;
+mod held;
+mod letters;
+mod opening;
+mod queue;
