@@ -79,13 +79,6 @@ fn chains_of(loaded: &Loaded) -> Result<(Chains, Lists), Faults> {
 /// The ledger for reading, whether a server runs or not.
 fn ledger(loaded: &Loaded) -> Result<Store, Failure> {
     let settings = loaded.config.store_settings();
-    let file = settings.state.join("ledger.db");
-    if !file.exists() {
-        return Err(Failure::Because(format!(
-            "{} is not there; was this configuration ever served?",
-            file.display()
-        )));
-    }
     Ok(Store::open_read_only(settings, Arc::new(SystemClock))?)
 }
 
