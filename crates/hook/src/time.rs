@@ -113,6 +113,17 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Reads a [`Span`] within which something must happen, so that it cannot be zero; for serde's
+/// `deserialize_with`.
+pub fn patience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span.0.is_zero() {
+        let why = format!("{span} is no time at all; write 1s or more");
+        return Err(D::Error::custom(why));
+    }
+    Ok(span)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

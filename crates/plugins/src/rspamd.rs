@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posthouse_hook::plugin::{Answer, Nature};
+use posthouse_hook::time::patience;
 use posthouse_hook::{
     HookPoint, Plugin, Resolver, Scan, Scanned, Session, Span, Transaction, Verdict,
 };
@@ -33,10 +34,10 @@ struct Config {
     #[serde(default = "default_max_size")]
     max_size: u64,
     /// How long rspamd may take from the connection to the end of its reply.
-    #[serde(default = "default_scan_timeout")]
+    #[serde(default = "default_scan_timeout", deserialize_with = "patience")]
     scan_timeout: Span,
     /// How long the connection may take.
-    #[serde(default = "default_connect_timeout")]
+    #[serde(default = "default_connect_timeout", deserialize_with = "patience")]
     connect_timeout: Span,
     /// From which action or score on a message is spam.
     #[serde(default)]

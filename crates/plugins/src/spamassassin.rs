@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posthouse_hook::plugin::{Answer, Nature};
+use posthouse_hook::time::patience;
 use posthouse_hook::{HookPoint, Plugin, Scan, Scanned, Session, Span, Transaction, Verdict};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,10 +31,10 @@ struct Config {
     #[serde(default = "default_max_size")]
     max_size: u64,
     /// How long spamd may take from the connection to the end of its reply.
-    #[serde(default = "default_scan_timeout")]
+    #[serde(default = "default_scan_timeout", deserialize_with = "patience")]
     scan_timeout: Span,
     /// How long the connection may take.
-    #[serde(default = "default_connect_timeout")]
+    #[serde(default = "default_connect_timeout", deserialize_with = "patience")]
     connect_timeout: Span,
     /// Whose preferences spamd applies.
     user: Option<String>,

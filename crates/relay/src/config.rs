@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use posthouse_hook::Domain;
-use posthouse_hook::time::Span;
+use posthouse_hook::time::{Span, patience};
 use posthouse_store::LetterCaps;
 use serde::Deserialize;
 
 use crate::route::Routes;
+use crate::tls::{Connectors, TlsError};
 
 /// The section `[relay]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -68,26 +69,41 @@ impl Default for RelayConfig {
     }
 }
 
+impl RelayConfig {
+    /// Reads what the values name: the certificates of `ca_file`.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Connectors::new(self.ca_file.as_deref()).map(drop)
+    }
+}
+
 /// The table `[relay.timeout]`: how long the next hop may take for each step. The defaults are
 /// those of RFC 5321 §4.5.3.2, but for the connect, which it does not name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// To accept the connection.
+    #[serde(deserialize_with = "patience")]
     pub connect: Span,
     /// To send its greeting.
+    #[serde(deserialize_with = "patience")]
     pub greeting: Span,
     /// To answer EHLO, HELO or STARTTLS, and for the TLS handshake.
+    #[serde(deserialize_with = "patience")]
     pub helo: Span,
     /// To answer MAIL or RSET.
+    #[serde(deserialize_with = "patience")]
     pub mail: Span,
     /// To answer each RCPT.
+    #[serde(deserialize_with = "patience")]
     pub rcpt: Span,
     /// To answer DATA.
+    #[serde(deserialize_with = "patience")]
     pub data: Span,
     /// To take a piece of the message.
+    #[serde(deserialize_with = "patience")]
     pub block: Span,
     /// To answer the dot at the end of the message.
+    #[serde(deserialize_with = "patience")]
     pub dot: Span,
 }
 

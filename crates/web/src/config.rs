@@ -9,6 +9,7 @@ use std::time::Duration;
 use posthouse_hook::{NetworkList, Span};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use tokio::sync::Semaphore;
 
 use crate::url::SiteUrl;
 
@@ -38,7 +39,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections at one time, at least 1; more wait in the kernel's backlog. Default 256.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "connections")]
     pub connections: usize,
     /// Octets of a request's body, at least 1024: forms are small. Default 16384.
     #[serde(deserialize_with = "at_least::<1_024, _, _>")]
@@ -114,6 +115,15 @@ where
         return Err(too_small(value, MIN));
     }
     T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is too large")))
+}
+
+/// At least one, and not more than can be counted while they run.
+fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let count = at_least::<1, usize, D>(from)?;
+    if count > Semaphore::MAX_PERMITS {
+        return Err(D::Error::custom(format!("{count} is too large")));
+    }
+    Ok(count)
 }
 
 fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

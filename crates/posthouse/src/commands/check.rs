@@ -17,6 +17,7 @@ pub(crate) fn run(config: Option<&Path>) -> Outcome {
     block_on(async {
         let (chains, _lists) = chains_of(&loaded)?;
         check_templates(&loaded)?;
+        check_certificates(&loaded)?;
         for warning in config::warnings(&loaded, &chains) {
             outln!("warning: {warning}");
         }
@@ -44,4 +45,10 @@ fn check_templates(loaded: &Loaded) -> Result<(), Faults> {
     )
     .map_err(|error| faulty(&error))?;
     Ok(())
+}
+
+/// What the relay is to trust must be there.
+fn check_certificates(loaded: &Loaded) -> Result<(), Faults> {
+    let checked = loaded.config.relay.check();
+    checked.map_err(|error| Fault::of_file(&loaded.file, error).into())
 }

@@ -61,6 +61,7 @@ pub(crate) fn parse(file: &Path, text: String) -> Result<Loaded, Faults> {
     let base = file.parent().unwrap_or(Path::new(""));
     config.state = base.join(&config.state);
     config.templates = config.templates.map(|dir| base.join(dir));
+    config.relay.ca_file = config.relay.ca_file.map(|file| base.join(file));
     Ok(Loaded {
         file: file.to_owned(),
         text,

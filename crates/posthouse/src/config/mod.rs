@@ -109,6 +109,7 @@ pub(crate) struct Dns {
     /// The servers to ask; the system's if there is none.
     pub(crate) servers: Vec<SocketAddr>,
     /// How long one server may take to answer one question.
+    #[serde(deserialize_with = "posthouse_hook::time::patience")]
     pub(crate) timeout: Span,
     /// How often a question is asked again.
     pub(crate) attempts: usize,
