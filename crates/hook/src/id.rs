@@ -66,12 +66,9 @@ impl IdMaker {
     /// The next id. A clock that stands still or runs back only makes the counter run on.
     pub fn next(&self, now: Timestamp) -> Id {
         let floor = (now.millis() - EPOCH).max(0) << COUNT_BITS;
-        let step = |last: i64| Some(floor.max(last + 1));
-        let last = self
-            .last
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
-            .unwrap_or_default();
-        let tick = floor.max(last + 1);
+        let step = |last: i64| floor.max(last + 1);
+        let last = self.last.update(Ordering::Relaxed, Ordering::Relaxed, step);
+        let tick = step(last);
         let (millis, count) = (tick >> COUNT_BITS, tick & ((1 << COUNT_BITS) - 1));
         Id((millis << (NODE_BITS + COUNT_BITS)) | (self.node << COUNT_BITS) | count)
     }

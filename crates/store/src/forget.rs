@@ -135,3 +135,56 @@ pub(crate) fn trim_audit(db: &Connection, items: &[Id], before: Timestamp) -> ru
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::in_memory;
+    use crate::state::State;
+
+    /// A message that was held, of which one copy is in that state.
+    fn ledger(state: State) -> Connection {
+        let db = in_memory();
+        let rows = format!(
+            "INSERT INTO message VALUES (1, 5, '', NULL, '', 0, 0, 0, 0, 1, '', 0);
+             INSERT INTO recipient (message, id, address, kind, state, queued_at, changed_at)
+             VALUES (1, 2, 'b@x.example', 'relayed', 'expired', 5, 5),
+                    (1, 3, 'c@x.example', 'relayed', '{}', 5, 5);
+             INSERT INTO body VALUES (1, NULL);",
+            state.name()
+        );
+        db.execute_batch(&rows).expect("inserted");
+        db
+    }
+
+    fn count(db: &Connection, table: &str) -> usize {
+        let sql = format!("SELECT count(*) FROM {table}");
+        db.query_row(&sql, [], |row| row.get(0)).expect("counted")
+    }
+
+    #[test]
+    fn bytes_are_kept_while_anything_can_happen_to_a_copy() {
+        for state in State::ALL {
+            let db = ledger(state);
+            let file = forget_if_done(&db, Id(1)).expect("forgotten");
+            assert_eq!(file.is_some(), state.is_final(), "{state:?}");
+            assert_eq!(count(&db, "body"), usize::from(!state.is_final()));
+            assert_eq!(count(&db, "message"), 1, "its pages tell of it");
+        }
+    }
+
+    #[test]
+    fn what_is_on_its_way_outlives_the_retention() {
+        for state in State::ALL {
+            let db = ledger(state);
+            let later = Timestamp(1_790_000_000_000);
+            let round = expire(&db, later, later).expect("expired");
+            let stays = !state.is_final() && state != State::Held;
+            assert_eq!(round.files.is_empty(), stays, "{state:?}");
+            assert_eq!(count(&db, "message"), usize::from(stays), "{state:?}");
+            assert!(!round.more);
+            let audited = usize::from(state == State::Held);
+            assert_eq!(count(&db, "audit"), audited, "{state:?}");
+        }
+    }
+}

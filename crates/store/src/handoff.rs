@@ -25,7 +25,7 @@ impl Budget {
     pub(crate) fn reserve(&self, octets: usize) -> Option<Reserved> {
         let take = |free: usize| free.checked_sub(octets);
         self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
             .ok()?;
         Some(Reserved {
             budget: self.clone(),
