@@ -70,8 +70,8 @@ impl Trail {
             return;
         }
         // Redacted before it is cut: half a link would not be known for one.
-        let text: String = redact(&text.to_string()).chars().take(MAX_REMARK).collect();
-        self.remarks.push(visible(&text));
+        let text = redact(&text.to_string());
+        self.remarks.push(visible(cut(&text, MAX_REMARK)));
     }
 
     /// Hangs the trail of a chain that was run aside under the plugin that is being asked now.
@@ -109,6 +109,12 @@ impl Trail {
     pub fn truncate(&mut self, len: usize) {
         self.entries.truncate(len);
     }
+}
+
+/// The first `most` characters.
+pub fn cut(text: &str, most: usize) -> &str {
+    let end = text.char_indices().nth(most);
+    end.map_or(text, |(at, _)| &text[..at])
 }
 
 /// Replaces control characters and Unicode's direction marks, which could disguise a line.

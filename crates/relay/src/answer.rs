@@ -5,6 +5,7 @@ use std::fmt;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::response::Response;
 use posthouse_hook::link::redact;
+use posthouse_hook::trail::cut;
 use posthouse_hook::{Enhanced, Timestamp};
 
 /// Longest text of a reply that is kept, in octets.
@@ -119,7 +120,7 @@ impl Heard {
     pub(crate) fn new(code: u16, text: &str) -> Self {
         Self {
             code,
-            text: redact(text).chars().take(MAX_TEXT).collect(),
+            text: cut(&redact(text), MAX_TEXT).to_owned(),
         }
     }
 

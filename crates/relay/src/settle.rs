@@ -57,7 +57,7 @@ impl Settler {
         reports: impl Iterator<Item = Report>,
     ) -> (Vec<Attempted>, BTreeMap<Id, Failures>) {
         let now = self.clock.now();
-        let mut results = Vec::new();
+        let mut results = Vec::with_capacity(reports.size_hint().0);
         let mut failures = BTreeMap::new();
         for Report { parcel, answers } in reports {
             for (at, answer) in answers {

@@ -1,7 +1,7 @@
 //! The audit: every change of a state, and every look at a page, is one row.
 
 use posthouse_hook::link::redact;
-use posthouse_hook::trail::visible;
+use posthouse_hook::trail::{cut, visible};
 use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, params};
 
@@ -45,8 +45,7 @@ pub(crate) fn append(db: &Connection, line: &Line<'_>, by: &Actor) -> rusqlite::
 
 /// A peer's words, bounded and without anything that could disguise a line.
 pub(crate) fn clean(text: &str) -> String {
-    let short: String = redact(text.trim()).chars().take(MAX_DETAIL).collect();
-    visible(&short)
+    visible(cut(&redact(text.trim()), MAX_DETAIL))
 }
 
 /// The rows of one item, oldest first.

@@ -47,10 +47,19 @@ impl Mailbox {
         self.host.domain()
     }
 
+    /// `local-part@domain`, as it is stored and logged.
+    pub(super) fn address(&self) -> String {
+        match &self.host {
+            // Made at once: this is asked for several times a message.
+            Host::Domain(domain) => [&*self.local, "@", domain.as_str()].concat(),
+            Host::Literal(_) => self.to_string(),
+        }
+    }
+
     /// The key under which two spellings of one address meet: all lower-case. RFC 5321 §2.4 lets
     /// only the final host tell `A@x` from `a@x`; for choices and letters we treat them as one.
     pub fn key(&self) -> String {
-        self.to_string().to_ascii_lowercase()
+        self.address().to_ascii_lowercase()
     }
 }
 

@@ -37,7 +37,7 @@ impl ReversePath {
 
     /// The bare address; empty for the null reverse-path. How it is stored and logged.
     pub fn address(&self) -> String {
-        self.mailbox().map(ToString::to_string).unwrap_or_default()
+        self.mailbox().map(Mailbox::address).unwrap_or_default()
     }
 
     /// The mailbox, unless this is the null reverse-path.
@@ -93,7 +93,7 @@ impl ForwardPath {
     pub fn address(&self) -> String {
         match self {
             Self::Postmaster => "postmaster".to_owned(),
-            Self::Mailbox(mailbox) => mailbox.to_string(),
+            Self::Mailbox(mailbox) => mailbox.address(),
         }
     }
 
