@@ -1,13 +1,10 @@
 //! `posthouse check`: everything that a start would find out, without starting.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use posthouse_hook::SystemClock;
-use posthouse_relay::LetterWriter;
 use posthouse_web::Pages;
 
-use super::{Outcome, block_on, chains_of, load};
+use super::{Outcome, block_on, chains_of, letter_writer, load};
 use crate::config::{self, Fault, Faults, Loaded};
 use crate::out::outln;
 
@@ -36,14 +33,7 @@ fn check_templates(loaded: &Loaded) -> Result<(), Faults> {
     let dir = config.templates.as_deref();
     let faulty = |error: &dyn std::fmt::Display| Fault::of_file(&loaded.file, error);
     Pages::check(&config.web, dir).map_err(|error| faulty(&error))?;
-    let mail = dir.map(|dir| dir.join("mail"));
-    LetterWriter::new(
-        config.letters.clone(),
-        config.hostname.clone(),
-        mail.as_deref(),
-        Arc::new(SystemClock),
-    )
-    .map_err(|error| faulty(&error))?;
+    letter_writer(config).map_err(|error| faulty(&error))?;
     Ok(())
 }
 

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use posthouse_hook::SystemClock;
 use posthouse_plugins::Common;
+use posthouse_relay::{LetterWriter, TemplateError};
 use posthouse_store::{Filter, Store};
 
 use crate::cli::{ListArgs, SelectArgs};
-use crate::config::{self, Chains, Fault, Faults, Lists, Loaded};
+use crate::config::{self, Chains, Config, Fault, Faults, Lists, Loaded};
 use crate::control::{self, Answer, Request};
 use crate::dns::DnsResolver;
 use crate::log;
@@ -74,6 +75,17 @@ fn chains_of(loaded: &Loaded) -> Result<(Chains, Lists), Faults> {
     let common = common_of(loaded, &mut lists)?;
     let chains = config::build(loaded, common, &mut lists)?;
     Ok((chains, lists))
+}
+
+/// Writes letters as the relay would, for commands that only look.
+fn letter_writer(config: &Config) -> Result<LetterWriter, TemplateError> {
+    let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
+    LetterWriter::new(
+        config.letters.clone(),
+        config.hostname.clone(),
+        templates.as_deref(),
+        Arc::new(SystemClock),
+    )
 }
 
 /// The ledger for reading, whether a server runs or not.

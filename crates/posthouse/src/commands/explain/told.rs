@@ -1,18 +1,15 @@
 //! What is told of a session: the trail, the reply, and what would become of each copy.
 
-use std::sync::Arc;
-
 use posthouse_hook::trail::visible;
 use posthouse_hook::{
-    Disposition, ForwardPath, Judgement, Kept, Outcome, Reply, Session, SystemClock, Trail,
-    Transaction,
+    Disposition, ForwardPath, Judgement, Kept, Outcome, Reply, Session, Trail, Transaction,
 };
-use posthouse_relay::LetterWriter;
 use posthouse_store::Kind;
 use serde::Serialize;
 
 use super::Failure;
 use super::session::Ended;
+use crate::commands::letter_writer;
 use crate::commands::print::{print_judgement, print_trail};
 use crate::config::Loaded;
 use crate::out::outln;
@@ -136,19 +133,12 @@ fn next_hop(loaded: &Loaded, to: &ForwardPath) -> String {
 
 /// The letters that would go out, if nothing else is held for these addresses.
 fn letters(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Result<Vec<Letter>, Failure> {
-    let config = &loaded.config;
-    let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
-    let writer = LetterWriter::new(
-        config.letters.clone(),
-        config.hostname.clone(),
-        templates.as_deref(),
-        Arc::new(SystemClock),
-    )?;
+    let writer = letter_writer(&loaded.config)?;
     let header = &tx.message.header;
     let field = |name| header.first(name).map(|f| f.text()).unwrap_or_default();
     let (from, subject) = (field("From"), field("Subject"));
     let write = |to: ForwardPath| {
-        let bytes = writer.preview(config.web.url.as_str(), &to, &from, &subject)?;
+        let bytes = writer.preview(loaded.config.web.url.as_str(), &to, &from, &subject)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Letter { to, text })
     };
