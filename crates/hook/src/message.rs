@@ -233,4 +233,53 @@ mod tests {
         assert_eq!(header.first("subject").map(|f| f.offset), Some(36));
         assert_eq!(header.raw().len(), raw.len());
     }
+
+    /// A message in a file, without the file.
+    struct InFile(&'static [u8]);
+
+    impl Spooled for InFile {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(self.0))
+        }
+        fn path(&self) -> &Path {
+            Path::new("nowhere")
+        }
+    }
+
+    #[tokio::test]
+    async fn the_head_is_the_same_wherever_the_message_lives() {
+        let memory = Content::Memory(Bytes::from_static(b"0123456789"));
+        let file = Content::Spooled(Arc::new(InFile(b"0123456789")));
+        for content in [memory, file] {
+            assert_eq!(content.len(), 10);
+            assert_eq!(content.head(4).await.expect("reads"), "0123");
+            assert_eq!(content.head(u64::MAX).await.expect("reads"), "0123456789");
+            let mut whole = String::new();
+            let reader = content.reader();
+            reader
+                .expect("opens")
+                .read_to_string(&mut whole)
+                .expect("reads");
+            assert_eq!(whole, "0123456789");
+        }
+    }
+
+    #[test]
+    fn hostile_headers_have_the_fields_that_they_have() {
+        for (raw, want) in [
+            ("", 0),
+            ("\r\n", 0),
+            (" X: folded from nothing\r\n", 0),
+            (": no name\r\n", 0),
+            ("X\u{e9}: 8 bit name\r\n", 0),
+            ("X: no line end", 1),
+            ("X: a\nY: bare line feeds\n", 2),
+        ] {
+            let header = Header::parse(Bytes::from_static(raw.as_bytes()));
+            assert_eq!(header.fields().count(), want, "{raw:?}");
+        }
+    }
 }
