@@ -1,7 +1,8 @@
 //! From the chains' tables to chains that run: the program's part of every step, and the
 //! surroundings that plugins are built in. Refuses cycles among chains that are run aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use posthouse_hook::{AddressList, Chain, DomainList, Live, NetworkList, OnError, Span, Step};
@@ -80,18 +81,33 @@ fn check_listeners(loaded: &Loaded, chains: &Chains) -> Result<(), Faults> {
                 known.join(", ")
             ))
     };
-    let faults: Vec<_> = loaded
+    let mut faults: Vec<_> = loaded
         .config
         .listener
         .iter()
         .filter(|listener| !chains.contains_key(listener.chain.get_ref()))
         .map(|listener| unknown(&listener.chain))
         .collect();
+    faults.extend(bound_twice(loaded));
     if faults.is_empty() {
         Ok(())
     } else {
         Err(Faults(faults))
     }
+}
+
+/// Addresses that stand in two places, of which only one could have them. Port 0 is a port of its
+/// own each time.
+fn bound_twice(loaded: &Loaded) -> Vec<Fault> {
+    let mut taken = HashSet::from([loaded.config.web.address]);
+    let listeners = loaded.config.listener.iter();
+    let addresses = listeners.flat_map(|listener| &listener.address);
+    let twice = addresses.filter(|address| address.port() != 0 && !taken.insert(**address));
+    let fault = |address: &SocketAddr| {
+        let problem = format!("{address} stands twice among the listeners and [web]");
+        Fault::of_file(&loaded.file, problem).with_way_out("give each an address of its own")
+    };
+    twice.map(fault).collect()
 }
 
 impl<'a> Builder<'a> {

@@ -99,7 +99,7 @@ fn every_option_of_every_plugin_stands_in_the_example() {
         .into_inner();
     for plugin in posthouse_plugins::names() {
         let text = format!(
-            "{MINIMAL}[[listener]]\naddress = []\nchain = \"x\"\n[[chain.x]]\nplugin = \"{plugin}\"\n{UNKNOWN} = 1\n"
+            "{MINIMAL}[[listener]]\naddress = [\"127.0.0.1:25\"]\nchain = \"x\"\n[[chain.x]]\nplugin = \"{plugin}\"\n{UNKNOWN} = 1\n"
         );
         let loaded = parse(std::path::Path::new("probe.toml"), text).expect("parses");
         let message = super::tests::build_error(&loaded);

@@ -149,6 +149,8 @@ fn read_file<L: Entries>(list: &mut L, file: &Path) -> Result<(), String> {
         ));
     }
     let text = std::fs::read_to_string(file).map_err(|e| format!("{place}: {e}"))?;
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (at, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();
         if !entry.is_empty() {

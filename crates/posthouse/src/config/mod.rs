@@ -19,7 +19,8 @@ use posthouse_hook::{Domain, Span};
 use posthouse_plugins::ListSpec;
 use posthouse_relay::{LettersConfig, RelayConfig};
 use posthouse_store::{ReleaseCaps, Settings};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 pub(crate) use build::{Chains, build};
 pub(crate) use common::common;
@@ -73,7 +74,8 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// The addresses to listen on.
+    /// The addresses to listen on, at least one.
+    #[serde(deserialize_with = "some_addresses")]
     pub(crate) address: Vec<SocketAddr>,
     /// The chain that is run over every session.
     pub(crate) chain: toml::Spanned<String>,
@@ -191,6 +193,16 @@ impl Config {
     pub(crate) fn retention(&self) -> Duration {
         days(self.quarantine.retention_days)
     }
+}
+
+/// A listener without an address would end as soon as it starts.
+fn some_addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let addresses = Vec::deserialize(from)?;
+    if addresses.is_empty() {
+        let why = "there is none; name at least one address, such as \"127.0.0.1:25\"";
+        return Err(D::Error::custom(why));
+    }
+    Ok(addresses)
 }
 
 fn days(count: NonZeroU16) -> Duration {
