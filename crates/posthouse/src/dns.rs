@@ -35,7 +35,7 @@ impl DnsResolver {
                 TokioRuntimeProvider::default(),
             )
         };
-        set(builder.options_mut(), config);
+        configure(builder.options_mut(), config);
         builder.build().map(Self)
     }
 
@@ -69,7 +69,7 @@ impl DnsResolver {
     }
 }
 
-fn set(options: &mut ResolverOpts, config: &Dns) {
+fn configure(options: &mut ResolverOpts, config: &Dns) {
     options.timeout = config.timeout.0;
     options.attempts = config.attempts;
     options.cache_size = CACHED;

@@ -101,9 +101,13 @@ fn held_for(db: &Connection, owner: Id) -> rusqlite::Result<Vec<Item>> {
         .collect()
 }
 
-/// What a letter may not do just now.
-pub(crate) enum Barred {
+/// Whether a letter may go out now.
+pub(crate) enum Booking {
+    /// It may: it is counted, and the address counts as written to.
+    Booked,
+    /// Somebody stopped letters, or another letter went out meanwhile.
     NotDue,
+    /// This cap keeps it back.
     Capped(&'static str),
 }
 
@@ -118,9 +122,9 @@ pub(crate) fn book(
     interval: Duration,
     limits: &LetterCaps,
     now: Timestamp,
-) -> rusqlite::Result<Option<Barred>> {
+) -> rusqlite::Result<Booking> {
     if !still_due(db, address.id, interval, now)? {
-        return Ok(Some(Barred::NotDue));
+        return Ok(Booking::NotDue);
     }
     let mut reached = "per_sender_daily";
     for cause in causes(db, address)? {
@@ -130,12 +134,12 @@ pub(crate) fn book(
             None => {
                 caps::count(db, &caps, now)?;
                 written(db, address.id, now)?;
-                return Ok(None);
+                return Ok(Booking::Booked);
             }
         }
     }
     keep_back(db, address.id, now)?;
-    Ok(Some(Barred::Capped(reached)))
+    Ok(Booking::Capped(reached))
 }
 
 fn still_due(

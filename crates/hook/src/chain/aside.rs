@@ -20,7 +20,8 @@ pub struct Aside {
 }
 
 impl Chain {
-    /// Runs this chain on a fork, from connect up to `last`, as if the session came to it.
+    /// Runs this chain on a fork, from connect up to `last`, as if the session came to it: a client
+    /// that did not authenticate does not meet auth.
     pub async fn aside(&self, session: &Session, tx: &Transaction, last: HookPoint) -> Aside {
         let mut fork = session.clone();
         fork.trail = Trail::default();

@@ -141,3 +141,46 @@ pub(crate) fn in_row(content: &Content, threshold: usize) -> Option<Bytes> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthouse_hook::facts::Scans;
+    use posthouse_hook::{Origin, Row, Vouched};
+
+    use super::*;
+
+    fn judged(spf: Spf, spam: bool, column: Column) -> Judgement {
+        Judgement {
+            sender: ReversePath::Null,
+            origin: Origin::Unknown,
+            spf,
+            ours: false,
+            column,
+            rows: vec![Row::Other],
+            scans: Scans::default(),
+            identity: None,
+            spam,
+        }
+    }
+
+    #[test]
+    fn no_dsn_goes_to_whom_it_could_harm() {
+        let ann = ReversePath::from_address("ann@x.example").expect("valid");
+        let vouched = Column::Vouched(Vouched::OursNetwork);
+        for (spf, spam, column, allowed) in [
+            (Spf::Pass, false, Column::NotVouched, true),
+            (Spf::None, true, vouched, true),
+            (Spf::None, true, Column::NotVouched, false),
+            (Spf::Fail, false, vouched, false),
+        ] {
+            let judgement = judged(spf, spam, column);
+            assert_eq!(
+                dsn_allowed(&ann, Some(&judgement)),
+                allowed,
+                "{judgement:?}"
+            );
+        }
+        assert!(dsn_allowed(&ann, None));
+        assert!(!dsn_allowed(&ReversePath::Null, None));
+    }
+}

@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::addresses;
 use crate::audit::{self, Line};
 use crate::intake::Intake;
-use crate::letters::{self, Barred};
+use crate::letters::{self, Booking};
 use crate::model::{
     Actor, Address, Audited, Filter, Item, LetterCaps, LetterDue, LetterSent, Letters, OwnMessage,
     Proven,
@@ -137,9 +137,9 @@ impl Store {
         let sent = self
             .write(move |db| {
                 Ok(match letters::book(db, &address, interval, &caps, now)? {
-                    Some(Barred::NotDue) => LetterSent::NotDue,
-                    Some(Barred::Capped(cap)) => LetterSent::Capped(cap),
-                    None => {
+                    Booking::NotDue => LetterSent::NotDue,
+                    Booking::Capped(cap) => LetterSent::Capped(cap),
+                    Booking::Booked => {
                         intake.insert(db)?;
                         LetterSent::Queued(intake.id)
                     }
