@@ -12,7 +12,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFilter, LogFormat};
 
 /// What is logged by default: our own doings, and of the migrations only what goes wrong.
 const DEFAULT: &str = "info,refinery_core=warn";
@@ -29,7 +29,7 @@ pub(crate) fn start(config: &Log) {
     let wanted = std::env::var("POSTHOUSE_LOG").ok();
     let filter = wanted
         .as_deref()
-        .or(config.filter.as_deref())
+        .or(config.filter.as_ref().map(LogFilter::as_str))
         .unwrap_or(DEFAULT);
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

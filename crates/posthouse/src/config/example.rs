@@ -1,10 +1,12 @@
 //! Holds posthouse.example.toml to the code: every key of every section stands in it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use posthouse_hook::SystemClock;
 use toml::de::DeTable;
 
-use super::load::parse;
+use super::{Lists, Loaded, parse};
 
 const EXAMPLE: &str = include_str!("../../../../posthouse.example.toml");
 const MINIMAL: &str =
@@ -102,7 +104,7 @@ fn every_option_of_every_plugin_stands_in_the_example() {
             "{MINIMAL}[[listener]]\naddress = [\"127.0.0.1:25\"]\nchain = \"x\"\n[[chain.x]]\nplugin = \"{plugin}\"\n{UNKNOWN} = 1\n"
         );
         let loaded = parse(std::path::Path::new("probe.toml"), text).expect("parses");
-        let message = super::tests::build_error(&loaded);
+        let message = build_error(&loaded);
         let first = message.lines().next().unwrap_or_default().to_owned();
         let options: Vec<_> = first
             .split('`')
@@ -119,6 +121,26 @@ fn every_option_of_every_plugin_stands_in_the_example() {
             );
         }
     }
+}
+
+/// Why the chains of a configuration cannot be built.
+fn build_error(loaded: &Loaded) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let _entered = runtime.enter();
+    let mut lists = Lists::new(loaded.base());
+    let resolver = crate::dns::DnsResolver::new(&loaded.config.dns).expect("a resolver");
+    let common = super::common(
+        loaded,
+        &mut lists,
+        Arc::new(resolver),
+        Arc::new(SystemClock),
+        None,
+    );
+    let built = super::build(loaded, common.expect("lists"), &mut lists);
+    built.err().expect("a fault").to_string()
 }
 
 fn steps_of(table: &DeTable<'_>, plugin: &str) -> BTreeSet<String> {

@@ -18,7 +18,7 @@ use posthouse_store::{Filter, State, Store};
 use super::serve::{Signals, Told};
 use super::{Failure, Outcome, block_on};
 use crate::cli::DemoArgs;
-use crate::config::{Loaded, Log};
+use crate::config::{Loaded, Log, LogFilter};
 use crate::out::outln;
 use crate::server::{Ports, Server};
 use cases::{CASES, Case, Seen};
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs the demo until Ctrl-C, or with `--once` until the table is printed.
 pub(crate) fn run(args: &DemoArgs) -> Outcome {
     crate::log::start(&Log {
-        filter: Some("warn".to_owned()),
+        filter: LogFilter::try_from("warn".to_owned()).ok(),
         ..Log::default()
     });
     let scratch = Scratch::new(args.state.as_deref())?;
