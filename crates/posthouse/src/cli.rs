@@ -2,7 +2,7 @@
 //! failed), 2 (wrong use).
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -172,8 +172,14 @@ pub(crate) struct DemoArgs {
 /// Runs the command that was asked for.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let config = cli.config.as_deref();
-    let result = match &cli.command {
+    match dispatch(&cli.command, cli.config.as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => told(&failure),
+    }
+}
+
+fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
+    match command {
         Command::Serve => commands::serve::run(config),
         Command::Check => commands::check::run(config),
         Command::Chain(args) => commands::chain::run(config, args),
@@ -182,15 +188,18 @@ pub(crate) fn run() -> ExitCode {
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),
         Command::Demo(args) => commands::demo::run(args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Told) => ExitCode::FAILURE,
-        Err(Failure::Because(why)) => {
+    }
+}
+
+/// Tells of a failure, and how the process is to end.
+fn told(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Told => ExitCode::FAILURE,
+        Failure::Because(why) => {
             eprintln!("posthouse: {why}");
             ExitCode::FAILURE
         }
-        Err(Failure::Usage(why)) => {
+        Failure::Usage(why) => {
             eprintln!("posthouse: {why}");
             ExitCode::from(2)
         }

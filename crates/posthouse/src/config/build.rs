@@ -68,25 +68,10 @@ fn by_name(tables: ChainTables<'_>) -> BTreeMap<String, Vec<StepTable<'_>>> {
 }
 
 fn check_listeners(loaded: &Loaded, chains: &Chains) -> Result<(), Faults> {
-    let unknown = |name: &Spanned<String>| {
-        let known: Vec<_> = chains.keys().map(String::as_str).collect();
-        loaded
-            .fault(
-                Some(name.span()),
-                format!("there is no chain `{}`", name.get_ref()),
-            )
-            .with_way_out(format!(
-                "add [[chain.{}]] tables, or name one of: {}",
-                name.get_ref(),
-                known.join(", ")
-            ))
-    };
-    let mut faults: Vec<_> = loaded
-        .config
-        .listener
-        .iter()
-        .filter(|listener| !chains.contains_key(listener.chain.get_ref()))
-        .map(|listener| unknown(&listener.chain))
+    let names = loaded.config.listener.iter().map(|l| &l.chain);
+    let mut faults: Vec<_> = names
+        .filter(|name| !chains.contains_key(name.get_ref()))
+        .map(|name| unknown_chain(loaded, name, chains))
         .collect();
     faults.extend(bound_twice(loaded));
     if faults.is_empty() {
@@ -94,6 +79,17 @@ fn check_listeners(loaded: &Loaded, chains: &Chains) -> Result<(), Faults> {
     } else {
         Err(Faults(faults))
     }
+}
+
+fn unknown_chain(loaded: &Loaded, name: &Spanned<String>, chains: &Chains) -> Fault {
+    let known: Vec<_> = chains.keys().map(String::as_str).collect();
+    let (span, name) = (name.span(), name.get_ref());
+    loaded
+        .fault(Some(span), format!("there is no chain `{name}`"))
+        .with_way_out(format!(
+            "add [[chain.{name}]] tables, or name one of: {}",
+            known.join(", ")
+        ))
 }
 
 /// Addresses that stand in two places, of which only one could have them. Port 0 is a port of its

@@ -38,7 +38,7 @@ pub(crate) struct Lists {
 }
 
 /// What one reload of one list came to.
-pub(crate) enum Reloaded {
+enum Reloaded {
     Unchanged,
     Swapped(String),
     Refused(String),

@@ -111,6 +111,15 @@ impl Inbox {
 }
 
 impl Arrived {
+    fn of(tx: &Transaction, bytes: &[u8]) -> Self {
+        let to = tx.recipients.iter().map(|r| r.forward_path.address());
+        Self {
+            from: tx.reverse_path.address(),
+            to: to.collect(),
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+
     fn is(&self, from: &str, to: &str) -> bool {
         self.from == from && self.to.iter().any(|address| address == to)
     }
@@ -127,21 +136,10 @@ impl Commit for Inbox {
         let content = &tx.message.content;
         let failing = |error: std::io::Error| CommitError::Failing(error.to_string());
         let bytes = content.head(content.len()).await.map_err(failing)?;
-        let to: Vec<_> = tx
-            .recipients
-            .iter()
-            .map(|r| r.forward_path.address())
-            .collect();
-        outln!(
-            "  at the next hop: from {} to {}",
-            tx.reverse_path,
-            to.join(", ")
-        );
-        self.lock().push(Arrived {
-            from: tx.reverse_path.address(),
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-            to,
-        });
+        let arrived = Arrived::of(tx, &bytes);
+        let to = arrived.to.join(", ");
+        outln!("  at the next hop: from {} to {to}", tx.reverse_path);
+        self.lock().push(arrived);
         self.arrived.notify_waiters();
         Ok(Receipt {
             id: tx.id,
