@@ -15,12 +15,12 @@ pub(crate) fn write(text: Arguments<'_>) {
     }
 }
 
-/// Like `print!`, through [`write`].
+/// Like `print!`, through [`write()`].
 macro_rules! out {
     ($($text:tt)*) => { $crate::out::write(format_args!($($text)*)) };
 }
 
-/// Like `println!`, through [`write`].
+/// Like `println!`, through [`write()`].
 macro_rules! outln {
     () => { $crate::out::write(format_args!("\n")) };
     ($($text:tt)*) => { $crate::out::write(format_args!("{}\n", format_args!($($text)*))) };
