@@ -8,15 +8,21 @@ use rusqlite::{Connection, OptionalExtension as _};
 /// The bytes of a message.
 pub(crate) enum Bytes {
     Row(Vec<u8>),
-    File,
+    /// In a spool file of so many octets.
+    File(u64),
 }
 
 /// Where the bytes of a message are, if they are kept.
 pub(crate) fn of(db: &Connection, message: Id) -> rusqlite::Result<Option<Bytes>> {
-    db.prepare_cached("SELECT bytes FROM body WHERE message = ?1")?
-        .query_row([message.0], |row| row.get::<_, Option<Vec<u8>>>(0))
+    let sql = "SELECT bytes, size FROM body JOIN message ON id = message WHERE message = ?1";
+    db.prepare_cached(sql)?
+        .query_row([message.0], |row| {
+            let size = row.get::<_, i64>(1)?.unsigned_abs();
+            Ok(row
+                .get::<_, Option<_>>(0)?
+                .map_or(Bytes::File(size), Bytes::Row))
+        })
         .optional()
-        .map(|found| found.map(|bytes| bytes.map_or(Bytes::File, Bytes::Row)))
 }
 
 /// The messages whose bytes are spool files.

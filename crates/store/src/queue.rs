@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use posthouse_hook::{Id, ReversePath, Timestamp};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::addresses;
 use crate::audit::clean;
@@ -169,15 +169,21 @@ pub(crate) fn sending_since(db: &Connection, since: Timestamp) -> rusqlite::Resu
     .collect()
 }
 
-/// Gives back those of these copies that are still being sent: at start all, because no worker of a
-/// former run lives; later what a worker has lost.
+/// Gives back those of these copies that are still being sent since before `since`: at start all,
+/// because no worker of a former run lives; later what a worker has lost.
 pub(crate) fn void_leases(
     db: &Connection,
     copies: &[CopyId],
+    since: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    // Looked at again: one may have been settled and claimed anew since a reader found it.
+    let mut find = db.prepare_cached(&format!(
+        "SELECT {COPY} FROM recipient WHERE message = ?1 AND id = ?2 AND changed_at <= ?3"
+    ))?;
     for id in copies {
-        if let Some(copy) = copies::copy(db, *id)? {
+        let key = [id.message.0, id.recipient.0, since.0];
+        if let Some(copy) = find.query_row(key, copy_of).optional()? {
             give_back(db, &copy, "the lease is void", now)?;
         }
     }
@@ -220,12 +226,12 @@ fn event_of(result: AttemptResult, now: Timestamp) -> (Event, Option<Timestamp>)
     }
 }
 
-/// Puts a claimed copy whose bytes are missing where an operator sees it.
+/// Puts a claimed copy whose bytes are not whole where an operator sees it.
 pub(crate) fn park(db: &Connection, id: CopyId, now: Timestamp) -> rusqlite::Result<()> {
     let Some(mut copy) = copies::copy(db, id)? else {
         return Ok(());
     };
-    let why = "the bytes of this message are missing from the spool";
+    let why = "the bytes of this message are missing or damaged in the spool";
     for event in [Event::GiveBack, Event::Suspend] {
         let change = Change {
             said: Some(why),
@@ -243,6 +249,25 @@ pub(crate) fn park(db: &Connection, id: CopyId, now: Timestamp) -> rusqlite::Res
 mod tests {
     use super::*;
     use crate::db::in_memory;
+
+    #[test]
+    fn only_a_lease_that_is_still_old_is_void() {
+        let db = in_memory();
+        let row = "INSERT INTO recipient (message, id, address, kind, state, queued_at, changed_at)
+                   VALUES (1, 2, 'b@x.example', 'relayed', 'sending', 5, 100)";
+        db.execute_batch(row).expect("inserted");
+        let lost = [CopyId {
+            message: Id(1),
+            recipient: Id(2),
+        }];
+        let state_after = |since| {
+            void_leases(&db, &lost, Timestamp(since), Timestamp(200)).expect("void");
+            let copy = copies::copy(&db, lost[0]).expect("reads");
+            copy.map(|copy| copy.state)
+        };
+        assert_eq!(state_after(99), Some(State::Sending));
+        assert_eq!(state_after(100), Some(State::Queued));
+    }
 
     #[test]
     fn the_calendar_is_sought_not_read_whole() {

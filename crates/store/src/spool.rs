@@ -72,10 +72,15 @@ impl Spool {
             })
     }
 
-    /// The bytes of a message, if its file is there.
-    pub(crate) fn content(&self, id: Id) -> io::Result<Content> {
+    /// The bytes of a message, if its file is there and has so many octets: what somebody cut or
+    /// added to is not what was received.
+    pub(crate) fn content(&self, id: Id, size: u64) -> io::Result<Content> {
         let path = self.path(id);
         let len = fs::metadata(&path)?.len();
+        if len != size {
+            let why = format!("{} has {len} octets, not {size}", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         Ok(Content::Spooled(Arc::new(SpoolFile { path, len })))
     }
 

@@ -157,7 +157,7 @@ impl Store {
         match self.0.readers.read(move |db| body::of(db, id)).await? {
             None => Ok(None),
             Some(Bytes::Row(bytes)) => Ok(Some(Content::Memory(bytes.into()))),
-            Some(Bytes::File) => Ok(Some(self.0.spool.content(id)?)),
+            Some(Bytes::File(size)) => Ok(Some(self.0.spool.content(id, size)?)),
         }
     }
 
@@ -244,8 +244,9 @@ fn lock(state: &Path) -> Result<File, StoreError> {
 /// crash there can be thousands.
 fn return_leases(db: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     let all = db.unchecked_transaction()?;
-    let sending = queue::sending_since(&all, Timestamp(i64::MAX))?;
-    queue::void_leases(&all, &sending, now)?;
+    let ever = Timestamp(i64::MAX);
+    let sending = queue::sending_since(&all, ever)?;
+    queue::void_leases(&all, &sending, ever, now)?;
     all.commit()?;
     Ok(sending.len())
 }

@@ -53,7 +53,7 @@ impl Store {
 
     /// A message without bytes is neither sent empty nor forgotten.
     async fn park(&self, row: ClaimedRow, error: Option<StoreError>) -> Result<(), StoreError> {
-        tracing::error!(message = %row.id, ?error, "message bytes are missing; suspended");
+        tracing::error!(message = %row.id, ?error, "message bytes are missing or damaged; suspended");
         let now = self.now();
         self.write(move |db| {
             row.recipients

@@ -79,6 +79,19 @@ async fn a_message_without_its_bytes_is_suspended_not_sent_empty() {
 }
 
 #[tokio::test]
+async fn a_message_whose_file_changed_its_length_is_suspended_not_sent() {
+    let bench = Bench::new();
+    for (length, what) in [(100, "cut"), (9000, "grown")] {
+        let id = bench.relay(&["b@x.example"], &"x".repeat(5000)).await;
+        let path = bench.dir.path().join("spool").join(id.to_string());
+        let file = std::fs::File::options().write(true).open(path);
+        file.expect("there").set_len(length).expect("changed");
+        assert!(bench.claim().await.is_empty(), "{what}");
+        assert_eq!(bench.states(id).await, [State::Suspended], "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_that_nobody_waits_for_is_not_made() {
     let bench = Bench::new();
     let body = "x".repeat(5000);
