@@ -63,7 +63,7 @@ impl Store {
             copies = lost.len(),
             "the relay has lost copies; they are queued again"
         );
-        self.write(move |db| queue::void_leases(db, &lost, now))
+        self.write(move |db| queue::void_leases(db, &lost, since, now))
             .await
     }
 }
