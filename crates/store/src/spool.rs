@@ -139,3 +139,63 @@ fn link_or_copy(file: &dyn Spooled, path: &Path) -> io::Result<()> {
 fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spool(dir: &Path) -> Spool {
+        Spool::open(dir.join("spool")).expect("opens")
+    }
+
+    fn names(spool: &Spool) -> Vec<String> {
+        let entries = fs::read_dir(&spool.0).expect("there");
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("readable").file_name().into_string())
+            .map(|name| name.expect("text"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_message_that_is_a_file_already_gets_a_second_name() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = spool(dir.path());
+        let path = dir.path().join("incoming");
+        fs::write(&path, b"0123456789").expect("written");
+        let incoming = Content::Spooled(Arc::new(SpoolFile { path, len: 10 }));
+        spool.keep(Id(7), &incoming).expect("kept");
+        let kept = spool.path(Id(7));
+        assert_eq!(fs::metadata(&kept).expect("there").nlink(), 2);
+        assert_eq!(fs::read(&kept).expect("reads"), b"0123456789");
+    }
+
+    #[test]
+    fn a_message_whose_file_is_gone_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = spool(dir.path());
+        let path = dir.path().join("gone");
+        let gone = Content::Spooled(Arc::new(SpoolFile { path, len: 10 }));
+        assert!(spool.keep(Id(7), &gone).is_err());
+        assert_eq!(names(&spool), [""; 0]);
+    }
+
+    #[test]
+    fn only_orphans_are_swept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = spool(dir.path());
+        for id in [1, 2] {
+            let bytes = Content::Memory(Bytes::from_static(b"x"));
+            spool.keep(Id(id), &bytes).expect("kept");
+        }
+        fs::write(spool.0.join("junk"), b"x").expect("written");
+        fs::create_dir(spool.0.join("directory")).expect("made");
+        let swept = spool.sweep(&HashSet::from([Id(2)])).expect("swept");
+        assert_eq!(
+            (swept, names(&spool)),
+            (2, vec!["2".into(), "directory".into()])
+        );
+    }
+}
