@@ -20,18 +20,18 @@ const AUDIT_ROUND: usize = 1000;
 /// the bytes if it was held, so that its pages can tell what became of it. Returns the message if
 /// its bytes were a spool file, to be removed after the commit.
 pub(crate) fn forget_if_done(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
-    let found: Option<(bool, bool)> = db
+    let was_held: Option<bool> = db
         .prepare_cached(
-            "SELECT m.held, EXISTS (SELECT 1 FROM recipient r WHERE r.message = m.id
-             AND r.state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))
-             FROM message m WHERE m.id = ?1",
+            "SELECT held FROM message WHERE id = ?1 AND NOT EXISTS (
+               SELECT 1 FROM recipient r WHERE r.message = message.id
+               AND r.state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))",
         )?
-        .query_row([message.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([message.0], |row| row.get(0))
         .optional()?;
-    match found {
-        None | Some((_, true)) => Ok(None),
-        Some((true, false)) => forget_bytes(db, message),
-        Some((false, false)) => forget(db, message),
+    match was_held {
+        None => Ok(None),
+        Some(true) => forget_bytes(db, message),
+        Some(false) => forget(db, message),
     }
 }
 

@@ -64,6 +64,8 @@ impl Store {
             "the relay has lost copies; they are queued again"
         );
         self.write(move |db| queue::void_leases(db, &lost, since, now))
-            .await
+            .await?;
+        self.0.changed.notify_one();
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The queue: what is committed is claimed once, attempted, settled and forgotten.
 
+use std::time::Duration;
+
 use posthouse_hook::{Clock as _, Commit as _, Disposition, Outcome};
 use posthouse_store::{AttemptResult, Filter, State};
 
@@ -140,4 +142,21 @@ async fn an_operator_suspends_retries_and_discards() {
         .await
         .expect("discarded");
     assert!(bench.store.item(id).await.expect("reads").is_none());
+}
+
+#[tokio::test]
+async fn what_the_relay_has_lost_is_queued_again_and_the_relay_told() {
+    let bench = Bench::new();
+    let mut fresh = bench.store.take_fresh().expect("once");
+    let id = bench.relay(&["b@x.example"], "\r\n").await;
+    drop(fresh.try_recv().expect("handed over"));
+    bench.pass(Duration::from_secs(5 * 3600));
+    bench.store.tidy().await.expect("tidied");
+    assert_eq!(bench.states(id).await, [State::Sending]);
+    bench.pass(Duration::from_secs(2 * 3600));
+    bench.store.tidy().await.expect("tidied");
+    assert_eq!(bench.states(id).await, [State::Queued]);
+    let told = tokio::time::timeout(Duration::from_secs(5), bench.store.changed());
+    told.await.expect("told");
+    assert_eq!(bench.claim().await.len(), 1);
 }
