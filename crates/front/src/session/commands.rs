@@ -111,6 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let Some(open) = &mut self.open else {
             return self.refuse(Refusal::bad_sequence());
         };
+        let mut named = open.tx.recipients.iter();
+        if named.any(|recipient| recipient.forward_path == path) {
+            return self.say(&Reply::recipient_ok());
+        }
         if open.tx.recipients.len() >= self.service.limits.recipients {
             return self.refuse(Refusal::too_many_recipients());
         }
