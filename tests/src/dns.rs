@@ -156,12 +156,20 @@ impl Dns {
     }
 }
 
+/// How many ports are tried: another run of the tests may take one that was found free.
+const TRIES: usize = 100;
+
 /// One port for both transports.
 async fn sockets() -> (UdpSocket, TcpListener) {
-    let addr: SocketAddr = (Ipv4Addr::LOCALHOST, crate::ports::free()).into();
-    let udp = UdpSocket::bind(addr).await.expect("a free port");
-    let tcp = TcpListener::bind(addr).await.expect("a free port");
-    (udp, tcp)
+    for _ in 0..TRIES {
+        let addr: SocketAddr = (Ipv4Addr::LOCALHOST, crate::ports::free()).into();
+        let udp = UdpSocket::bind(addr).await;
+        let tcp = TcpListener::bind(addr).await;
+        if let (Ok(udp), Ok(tcp)) = (udp, tcp) {
+            return (udp, tcp);
+        }
+    }
+    panic!("none of {TRIES} ports stayed free");
 }
 
 struct Handler(Zone);
