@@ -105,7 +105,7 @@ fn held_for(db: &Connection, owner: Id) -> rusqlite::Result<Vec<Item>> {
 pub(crate) enum Booking {
     /// It may: it is counted, and the address counts as written to.
     Booked,
-    /// Somebody stopped letters, or another letter went out meanwhile.
+    /// Somebody stopped letters, another letter went out meanwhile, or what caused it is gone.
     NotDue,
     /// This cap keeps it back.
     Capped(&'static str),
@@ -126,20 +126,31 @@ pub(crate) fn book(
     if !still_due(db, address.id, interval, now)? {
         return Ok(Booking::NotDue);
     }
-    let mut reached = "per_sender_daily";
+    let mut barred = None;
     for cause in causes(db, address)? {
         let caps = caps_on(&cause, &address.address, limits);
-        match caps::reached(db, &caps, now)? {
-            Some(cap) => reached = cap,
-            None => {
-                caps::count(db, &caps, now)?;
-                written(db, address.id, now)?;
-                return Ok(Booking::Booked);
-            }
+        barred = caps::reached(db, &caps, now)?;
+        if barred.is_none() {
+            caps::count(db, &caps, now)?;
+            written(db, address.id, now)?;
+            return Ok(Booking::Booked);
         }
     }
+    let Some(cap) = barred else {
+        nothing_waits(db, address.id)?;
+        return Ok(Booking::NotDue);
+    };
     keep_back(db, address.id, now)?;
-    Ok(Booking::Capped(reached))
+    Ok(Booking::Capped(cap))
+}
+
+/// What made the address wait was released or discarded.
+fn nothing_waits(db: &Connection, address: Id) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE address SET waiting = NULL, capped_at = NULL, tried_at = NULL WHERE id = ?1",
+    )?
+    .execute([address.0])?;
+    Ok(())
 }
 
 fn still_due(

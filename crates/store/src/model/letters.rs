@@ -96,7 +96,7 @@ pub enum LetterSent {
     Queued(Id),
     /// This cap is reached (its key in the configuration): counted, not sent.
     Capped(&'static str),
-    /// Somebody stopped letters, or another letter went out meanwhile.
+    /// Somebody stopped letters, another letter went out meanwhile, or what caused it is gone.
     NotDue,
 }
 

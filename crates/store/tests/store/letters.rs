@@ -186,3 +186,21 @@ async fn only_letters_that_a_cap_alone_keeps_back_are_listed() {
     let listed = store.counts().await.expect("reads").letters_kept_back;
     assert_eq!(listed, ["d@f.example"]);
 }
+
+#[tokio::test]
+async fn when_what_caused_it_is_gone_no_letter_is_due_and_no_cap_is_blamed() {
+    let bench = Bench::new();
+    let to = &["b@f.example"];
+    let cause = bench.hold("a@isp.example", to, "spam").await.id;
+    bench.hold("", to, "Subject: dsn\r\n\r\n").await;
+    let discarded = bench.store.discard_held(all(cause), operator()).await;
+    discarded.expect("discarded");
+    let caps = LetterCaps::default();
+    assert_eq!(bench.send_letters(&caps).await, [LetterSent::NotDue]);
+    let counts = bench.store.counts().await.expect("reads");
+    assert_eq!(counts.letters_capped, 0);
+    assert_eq!(bench.send_letters(&caps).await, [], "nothing waits");
+    bench.hold("c@isp.example", to, "more").await;
+    let sent = bench.send_letters(&caps).await;
+    assert!(matches!(sent[..], [LetterSent::Queued(_)]), "{sent:?}");
+}
