@@ -166,16 +166,23 @@ fn still_due(
     .query_row(params![address.0, now.before(interval).0], |row| row.get(0))
 }
 
-/// Who made the address wait since its last letter, the newest first.
+/// Who made the address wait since its last letter, the newest first. A message counts from its
+/// commit, which its id is older than, by a day at the very most.
 fn causes(db: &Connection, address: &Address) -> rusqlite::Result<Vec<Cause>> {
     let since = address.last_letter.unwrap_or(Timestamp(0));
     db.prepare_cached(
         "SELECT f.sender, f.origin FROM recipient r JOIN facts f ON f.message = r.message
          WHERE r.owner = ?1 AND r.state = 'held' AND f.letters AND r.message >= ?2
-         GROUP BY f.sender, f.origin ORDER BY max(r.message) DESC LIMIT ?3",
+           AND r.queued_at >= ?3
+         GROUP BY f.sender, f.origin ORDER BY max(r.message) DESC LIMIT ?4",
     )?
     .query_map(
-        params![address.id.0, Id::first_of(since).0, CAUSES],
+        params![
+            address.id.0,
+            Id::first_of(since.before(DAY)).0,
+            since.0,
+            CAUSES
+        ],
         Cause::read,
     )?
     .collect()

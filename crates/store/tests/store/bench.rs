@@ -129,12 +129,18 @@ impl Bench {
         to: &[&str],
         bytes: &str,
     ) -> Receipt {
-        let mut tx = self.tx(path, to, bytes);
-        tx.notes.put(judgement(from, to.len(), bytes));
+        let tx = self.tx(path, to, bytes);
+        self.hold_tx(tx, from, bytes).await
+    }
+
+    /// The same, of a transaction that has begun already.
+    pub(crate) async fn hold_tx(&self, mut tx: Transaction, from: &str, bytes: &str) -> Receipt {
+        let count = tx.recipients.len();
+        tx.notes.put(judgement(from, count, bytes));
         let kept = Kept::Held(Why::Spam(Row::Filtered));
         let outcome = Outcome::Refused {
             refusal: Refusal::policy("held {link}"),
-            kept: vec![kept; to.len()],
+            kept: vec![kept; count],
         };
         self.commit(&tx, &outcome).await
     }

@@ -1,5 +1,7 @@
 //! Letters: who is due, how often, and what keeps one back.
 
+use std::time::Duration;
+
 use posthouse_store::{AttemptResult, LetterCaps, LetterSent};
 
 use crate::bench::{Bench, DAY, all, operator};
@@ -201,6 +203,22 @@ async fn when_what_caused_it_is_gone_no_letter_is_due_and_no_cap_is_blamed() {
     assert_eq!(counts.letters_capped, 0);
     assert_eq!(bench.send_letters(&caps).await, [], "nothing waits");
     bench.hold("c@isp.example", to, "more").await;
+    let sent = bench.send_letters(&caps).await;
+    assert!(matches!(sent[..], [LetterSent::Queued(_)]), "{sent:?}");
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_while_a_letter_went_out_causes_the_next() {
+    let bench = Bench::new();
+    let (to, caps) = (&["b@f.example"], LetterCaps::default());
+    let slow = bench.tx("c@isp.example", to, "slow");
+    bench.pass(Duration::from_secs(60));
+    bench.hold("a@isp.example", to, "spam").await;
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.send_letters(&caps).await.len(), 1);
+    bench.pass(Duration::from_secs(60));
+    bench.hold_tx(slow, "c@isp.example", "slow").await;
+    bench.pass(8 * DAY);
     let sent = bench.send_letters(&caps).await;
     assert!(matches!(sent[..], [LetterSent::Queued(_)]), "{sent:?}");
 }
