@@ -12,6 +12,7 @@ mod matrix;
 mod peers;
 mod program;
 mod received;
+mod regress_start_beside_command;
 mod relay_answers;
 mod relay_backlog;
 mod relay_bytes;

@@ -4,15 +4,21 @@ mod reload;
 mod rooms;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use posthouse_hook::{Chain, Clock, Live, Resolver, SystemClock};
-use posthouse_store::Store;
+use posthouse_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::commands::Failure;
-use crate::config::{self, Chains, Faults, Lists, Loaded};
+use crate::config::{self, Chains, Config, Faults, Lists, Loaded};
 use crate::dns::DnsResolver;
+
+/// How long a start waits for a command that works on the ledger, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What the server needs from outside: tests and the demo bring their own.
 #[derive(Clone)]
@@ -37,7 +43,7 @@ impl Server {
     /// Starts every room. When it returns, clients are served.
     pub(crate) async fn start(loaded: Loaded, ports: Ports) -> Result<Self, Failure> {
         let config = &loaded.config;
-        let store = Store::open(config.store_settings(), Arc::clone(&ports.clock))?;
+        let store = open(config, &ports.clock).await?;
         let (chains, lists) = build(&loaded, &ports, &store)?;
         let live = listeners(&loaded, &chains);
         let (stop, stopped) = watch::channel(false);
@@ -73,6 +79,20 @@ impl Server {
         match self.rooms.join_next().await {
             Some(Err(error)) => tracing::error!(%error, "a room ended badly"),
             _ => tracing::error!("a room ended"),
+        }
+    }
+}
+
+/// Opens the store; a command that works on it just now ends soon.
+async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store, StoreError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Store::open(config.store_settings(), Arc::clone(clock)) {
+            Err(StoreError::InUse(state)) if Instant::now() < until => {
+                tracing::info!(state, "in use by another posthouse process; waiting");
+                sleep(LOOK).await;
+            }
+            opened => return opened,
         }
     }
 }
