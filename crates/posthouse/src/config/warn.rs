@@ -5,7 +5,10 @@ use posthouse_hook::{Chain, Step};
 
 use super::{Chains, Fault, Loaded};
 
-/// Warnings about every listener's chain.
+/// Octets below which the ledger may find no room for its own changes: a few of its commits.
+const LEAST_FREE: u64 = 16 << 20;
+
+/// Warnings about the room that is kept free and about every listener's chain.
 pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
     let mut found = Vec::new();
     if loaded.config.listener.is_empty() {
@@ -14,6 +17,7 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
                 .with_way_out("add a [[listener]] with an address and a chain"),
         );
     }
+    found.extend(little_room(loaded));
     for listener in &loaded.config.listener {
         let Some(chain) = chains.get(listener.chain.get_ref()) else {
             continue;
@@ -25,6 +29,14 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
         }));
     }
     found
+}
+
+/// A disk that our own mail may fill to the last octet leaves no room to discard or release.
+fn little_room(loaded: &Loaded) -> Option<Fault> {
+    let min_free = loaded.config.store.min_free;
+    let problem = format!("[store] min_free = {min_free}: on a full disk nothing can be discarded");
+    let fault = Fault::of_file(&loaded.file, problem);
+    (min_free < LEAST_FREE).then(|| fault.with_way_out(format!("write {LEAST_FREE} or more")))
 }
 
 /// What is doubtful about one chain.
