@@ -72,6 +72,6 @@ fn release_all(server: &Posthouse, record: &Record) {
     let items: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
     for item in &items {
         record.held(item["subject"].as_str().expect("a subject"));
-        run(command(&config).args(["held", "release", &item["id"].to_string()]));
+        run(command(&config).args(["held", "release", item["id"].as_str().expect("an id")]));
     }
 }

@@ -93,7 +93,10 @@ impl Small {
     fn held(&self) -> Vec<String> {
         let list = self.command(&["held", "list", "--limit", "100000", "--json"]);
         let items: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
-        items.iter().map(|item| item["id"].to_string()).collect()
+        items
+            .iter()
+            .map(|item| item["id"].as_str().expect("an id").to_owned())
+            .collect()
     }
 
     /// A clean message is accepted and delivered.

@@ -259,7 +259,7 @@ fn a_release_by_the_operator(parts: &Parts) {
         &parts.server,
         &["held", "list", "--recipient", "erin@other.test"],
     );
-    let id = held[0]["id"].to_string();
+    let id = held[0]["id"].as_str().expect("an id").to_owned();
     let config = parts.server.config();
     let release = |config: &Path| command(config).args(["held", "release", &id]).output();
     let done = release(&config).expect("it starts");

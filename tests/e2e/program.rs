@@ -66,7 +66,7 @@ fn the_queue_can_be_listed_and_moved() {
         let items = list(server, "queue");
         (items.first()?["recipients"][0]["state"] == "deferred").then_some(items)
     });
-    let id = waiting[0]["id"].to_string();
+    let id = waiting[0]["id"].as_str().expect("an id").to_owned();
     let queue = |deed: &str| {
         command(&server.config())
             .args(["queue", deed, &id])
@@ -102,7 +102,7 @@ fn commands_work_without_a_server_too() {
     assert_eq!(send(&parts.server, "b@y.test", SPAM), 552);
     let ids: Vec<_> = list(&parts.server, "held")
         .iter()
-        .map(|i| i["id"].to_string())
+        .map(|i| i["id"].as_str().expect("an id").to_owned())
         .collect();
     let config = parts.server.config();
     let Posthouse { proc, dir, .. } = parts.server;
@@ -112,7 +112,7 @@ fn commands_work_without_a_server_too() {
         serde_json::from_str(&run(command(&config).args(["held", "list", "--json"])))
             .expect("JSON");
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0]["id"].to_string(), ids[1]);
+    assert_eq!(left[0]["id"], ids[1].as_str());
     drop(dir);
 }
 

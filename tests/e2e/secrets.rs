@@ -51,7 +51,7 @@ fn no_secret_is_written_anywhere() {
     let id = "held list --json".split(' ');
     let listed = run(command(&server.config()).args(id));
     let items: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
-    let id = items[0]["id"].to_string();
+    let id = items[0]["id"].as_str().expect("an id").to_owned();
     let shown = run(command(&server.config()).args(["held", "show", &id, "--json"]));
     let text = run(command(&server.config()).args(["held", "show", &id]));
     let log = server.proc.log();

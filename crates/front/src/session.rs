@@ -29,6 +29,8 @@ use crate::wire::{IDLE_ROOM, Wire};
 
 /// Octets of room to read into while a transaction gets its recipients.
 const ENVELOPE_ROOM: usize = 4_096;
+/// Commands after which the others get their turn, however many stand in the buffer already.
+const TURN: u32 = 64;
 
 /// The server's side of one session.
 pub(crate) struct Conversation<S> {
@@ -105,7 +107,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn talk(&mut self) -> Result<Infallible, End> {
         Box::pin(self.greet()).await?;
+        let mut turn = 0_u32;
         loop {
+            turn = (turn + 1) % TURN;
+            if turn == 0 {
+                tokio::task::yield_now().await;
+            }
             let heard = self.hear().await?;
             // What a command needs to be obeyed is not kept while the client is idle.
             Box::pin(self.obey(heard)).await?;

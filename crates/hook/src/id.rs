@@ -16,9 +16,10 @@ const COUNT_BITS: u32 = 14;
 /// The id of a session, a transaction, a held item or a recipient. In the order of time.
 ///
 /// 41 bits of milliseconds since 2024, 8 bits of node, 14 bits of a counter: 63 bits, so that it is
-/// a row id too. Written as a decimal number.
+/// a row id too. Written as a decimal number; in JSON as a string, because readers that take every
+/// number for a double would round it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Id(pub i64);
 
 impl Id {
@@ -43,6 +44,19 @@ impl FromStr for Id {
     type Err = std::num::ParseIntError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = std::num::ParseIntError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.to_string()
     }
 }
 
@@ -85,5 +99,14 @@ mod tests {
         let earlier = maker.next(Timestamp(EPOCH + 1_000));
         assert!(earlier > later);
         assert_eq!(later.time(), Timestamp(EPOCH + 5_000));
+    }
+
+    #[test]
+    fn no_reader_of_json_rounds_an_id() {
+        let id = Id(382_078_526_771_167_233);
+        let json = serde_json::to_string(&id).expect("JSON");
+        assert_eq!(json, "\"382078526771167233\"");
+        assert_eq!(serde_json::from_str::<Id>(&json).expect("an id"), id);
+        assert!(serde_json::from_str::<Id>("\"x\"").is_err());
     }
 }

@@ -59,7 +59,7 @@ impl Control {
         Ok(Self { listener, path })
     }
 
-    /// Serves one request after the other until told to stop.
+    /// Serves requests until told to stop.
     pub(crate) async fn run(self, store: Store, mut stop: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
@@ -70,11 +70,7 @@ impl Control {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            match tokio::time::timeout(PATIENCE, serve(stream, &store)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "control request failed"),
-                Err(_) => tracing::warn!("control request took too long"),
-            }
+            tokio::spawn(attend(stream, store.clone()));
         }
     }
 }
@@ -82,6 +78,15 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// One request, apart from the others: a client that says nothing keeps nobody waiting.
+async fn attend(stream: UnixStream, store: Store) {
+    match tokio::time::timeout(PATIENCE, serve(stream, &store)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "control request failed"),
+        Err(_) => tracing::warn!("control request took too long"),
     }
 }
 

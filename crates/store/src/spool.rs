@@ -94,6 +94,11 @@ impl Spool {
         }
     }
 
+    /// Whether there is no message in it.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        Ok(fs::read_dir(&self.0)?.next().is_none())
+    }
+
     /// Removes every file that no row names. Returns how many.
     pub(crate) fn sweep(&self, known: &HashSet<Id>) -> io::Result<usize> {
         let mut swept = 0;

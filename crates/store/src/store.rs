@@ -44,6 +44,12 @@ pub enum StoreError {
     /// There is nothing to read.
     #[error("{0} is not there; was this configuration ever served?")]
     NoLedger(String),
+    /// The ledger is gone or empty, but the spool is not.
+    #[error(
+        "{0} is missing or empty, but the spool beside it holds messages: restore the ledger from a \
+         backup, or move the files in the spool away to begin anew"
+    )]
+    LostLedger(String),
 }
 
 impl From<StoreError> for CommitError {
@@ -86,7 +92,9 @@ impl Store {
         let lock = lock(&settings.state)?;
         let spool = Spool::open(settings.state.join("spool"))?;
         let secret = keyfile::load_or_make(&settings.state)?;
-        let db = db::open_writer(&settings.state.join("ledger.db"))?;
+        let ledger = settings.state.join("ledger.db");
+        refuse_orphans(&ledger, &spool)?;
+        let db = db::open_writer(&ledger)?;
         let swept = spool.sweep(&body::spooled(&db)?)?;
         let returned = return_leases(&db, clock.now())?;
         tracing::info!(state = %settings.state.display(), swept, returned, "store is open");
@@ -229,6 +237,16 @@ pub(crate) fn private_dir(dir: &Path) -> std::io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
+}
+
+/// A ledger that is not there, or empty, while the spool holds messages was lost: to begin anew
+/// would sweep them all as orphans.
+fn refuse_orphans(ledger: &Path, spool: &Spool) -> Result<(), StoreError> {
+    let begins = std::fs::metadata(ledger).map_or(0, |meta| meta.len()) == 0;
+    if !begins || spool.is_empty()? {
+        return Ok(());
+    }
+    Err(StoreError::LostLedger(ledger.display().to_string()))
 }
 
 fn lock(state: &Path) -> Result<File, StoreError> {

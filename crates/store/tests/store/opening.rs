@@ -98,3 +98,40 @@ async fn big_bodies_are_files_and_orphans_are_swept() {
     assert_eq!(bench.settle_all(AttemptResult::Delivered).await, 1);
     assert_eq!(files(), HashSet::new());
 }
+
+/// To begin anew would sweep every message in the spool as an orphan.
+#[tokio::test]
+async fn a_lost_ledger_does_not_take_the_spool_with_it() {
+    let bench = Bench::new();
+    bench.relay(&["b@x.example"], &"x".repeat(5000)).await;
+    let Bench {
+        dir, clock, store, ..
+    } = bench;
+    drop(store);
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    let opened = Store::open(settings(dir.path()), clock);
+    assert!(matches!(opened, Err(StoreError::LostLedger(_))));
+    let left = std::fs::read_dir(dir.path().join("spool"))
+        .expect("there")
+        .count();
+    assert_eq!(left, 1);
+}
+
+/// So that a copy of the one file is a whole backup.
+#[tokio::test]
+async fn after_an_orderly_stop_the_ledger_is_one_file() {
+    let bench = Bench::new();
+    let id = bench.relay(&["b@x.example"], "Subject: x\r\n\r\n").await;
+    let Bench {
+        dir, clock, store, ..
+    } = bench;
+    drop(store);
+    let copy = tempfile::tempdir().expect("a directory");
+    for name in ["ledger.db", "link.key"] {
+        std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("copied");
+    }
+    let store = Store::open(settings(copy.path()), clock).expect("opens");
+    assert!(store.item(id).await.expect("reads").is_some());
+}
