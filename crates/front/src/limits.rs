@@ -3,11 +3,9 @@
 //! Every key stands for a bound on memory or time that a peer could otherwise choose. A value below
 //! what RFC 5321 §4.5.3 promises to clients is refused when the configuration is read.
 
-use std::fmt;
 use std::time::Duration;
 
-use posthouse_hook::Span;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use posthouse_hook::bounds::{at_least, span};
 
 /// The limits of a listener. Each key has a default; an unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -93,33 +91,6 @@ impl Default for Limits {
             shutdown_grace: Duration::from_secs(30),
         }
     }
-}
-
-/// A whole number that is not below `MIN`.
-fn at_least<'de, const MIN: u64, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: TryFrom<u64>,
-    D: Deserializer<'de>,
-{
-    let value = u64::deserialize(deserializer)?;
-    if value < MIN {
-        return Err(too_small(value, MIN));
-    }
-    T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is too large")))
-}
-
-/// A span of time that is not below `MIN` seconds.
-fn span<'de, const MIN: u64, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let Span(span) = Span::deserialize(deserializer)?;
-    let least = Duration::from_secs(MIN);
-    if span < least {
-        return Err(too_small(Span(span), Span(least)));
-    }
-    Ok(span)
-}
-
-fn too_small<E: serde::de::Error>(value: impl fmt::Display, least: impl fmt::Display) -> E {
-    E::custom(format!("{value} is too small; write {least} or more"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! needs of another is a small trait in [`ports`]; the owner implements it, the program wires it.
 
 pub mod address;
+pub mod bounds;
 pub mod chain;
 pub mod facts;
 pub mod id;

@@ -2,11 +2,11 @@
 //!
 //! Everything is checked here, at the door: a value that cannot work is an error that names it.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use posthouse_hook::{NetworkList, Span};
+use posthouse_hook::NetworkList;
+use posthouse_hook::bounds::{at_least, span};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
@@ -48,14 +48,14 @@ pub struct Limits {
     #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub preview_octets: u64,
     /// Within which a request's header must be here, at least a second. Default 10s.
-    #[serde(deserialize_with = "span")]
+    #[serde(deserialize_with = "span::<1, _>")]
     pub header_timeout: Duration,
     /// Within which a request must be read and answered, the bytes of a download apart; at least a
     /// second. Default 30s.
-    #[serde(deserialize_with = "span")]
+    #[serde(deserialize_with = "span::<1, _>")]
     pub request_timeout: Duration,
     /// After which a connection ends, a download included; at least a second. Default 5m.
-    #[serde(deserialize_with = "span")]
+    #[serde(deserialize_with = "span::<1, _>")]
     pub connection_timeout: Duration,
 }
 
@@ -105,18 +105,6 @@ fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<NetworkList, D::Error>
     Ok(list)
 }
 
-fn at_least<'de, const MIN: u64, T, D>(from: D) -> Result<T, D::Error>
-where
-    T: TryFrom<u64>,
-    D: Deserializer<'de>,
-{
-    let value = u64::deserialize(from)?;
-    if value < MIN {
-        return Err(too_small(value, MIN));
-    }
-    T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is too large")))
-}
-
 /// At least one, and not more than can be counted while they run.
 fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     let count = at_least::<1, usize, D>(from)?;
@@ -124,18 +112,6 @@ fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         return Err(D::Error::custom(format!("{count} is too large")));
     }
     Ok(count)
-}
-
-fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let Span(span) = Span::deserialize(from)?;
-    if span < Duration::from_secs(1) {
-        return Err(too_small(Span(span), "1s"));
-    }
-    Ok(span)
-}
-
-fn too_small<E: serde::de::Error>(value: impl fmt::Display, least: impl fmt::Display) -> E {
-    E::custom(format!("{value} is too small; write {least} or more"))
 }
 
 #[cfg(test)]
