@@ -12,6 +12,7 @@ pub mod bounds;
 pub mod chain;
 pub mod facts;
 pub mod id;
+pub mod language;
 pub mod link;
 pub mod lists;
 pub mod message;
@@ -30,6 +31,7 @@ pub use address::{AddressError, Domain, ForwardPath, Host, Mailbox, ReversePath}
 pub use chain::{Aside, Chain, OnError, Step};
 pub use facts::{Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
 pub use id::{Id, IdMaker};
+pub use language::{Language, LanguageError};
 pub use link::{Link, LinkClaim, LinkKey, LinkKind};
 pub use lists::{AddressList, DomainList, Live, NetworkList};
 pub use message::{Content, Field, Header, Message, Spooled};
