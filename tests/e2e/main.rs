@@ -8,6 +8,7 @@ mod dkim;
 mod docs;
 mod explain;
 mod full_disk;
+mod letters;
 mod matrix;
 mod peers;
 mod program;

@@ -87,6 +87,7 @@ impl Site {
             store: store.clone(),
             resolver: Arc::new(zone),
             clock,
+            reach: Default::default(),
         };
         // The test says when letters are written.
         let letters = LettersConfig {

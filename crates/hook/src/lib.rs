@@ -33,7 +33,7 @@ pub use facts::{Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
 pub use id::{Id, IdMaker};
 pub use language::{Language, LanguageError};
 pub use link::{Link, LinkClaim, LinkKey, LinkKind};
-pub use lists::{AddressList, DomainList, Live, NetworkList};
+pub use lists::{AddressList, DomainList, ListSpec, Live, NetworkList};
 pub use message::{Content, Field, Header, Message, Spooled};
 pub use notes::Notes;
 pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};

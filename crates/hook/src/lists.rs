@@ -1,11 +1,13 @@
 //! Lists of domains, networks and addresses, and the handle through which a reloaded list is swapped whole.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use crate::address::{Domain, Mailbox, ReversePath};
 
@@ -121,7 +123,7 @@ impl NetworkList {
     }
 }
 
-/// Addresses, and domains as in a [`DomainList`]: whoever writes from there is listed.
+/// Addresses, and domains as in a [`DomainList`]: whoever has an address there is listed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AddressList {
     addresses: HashSet<String>,
@@ -143,10 +145,45 @@ impl AddressList {
 
     /// Whether the address, in any case, or its domain is listed. The null reverse-path never is.
     pub fn contains(&self, sender: &ReversePath) -> bool {
-        sender.mailbox().is_some_and(|mailbox| {
-            self.addresses.contains(&mailbox.key())
-                || mailbox.domain().is_some_and(|d| self.domains.contains(d))
-        })
+        sender.mailbox().is_some_and(|m| self.contains_mailbox(m))
+    }
+
+    /// Whether the mailbox, in any case, or its domain is listed.
+    pub fn contains_mailbox(&self, mailbox: &Mailbox) -> bool {
+        self.addresses.contains(&mailbox.key())
+            || mailbox.domain().is_some_and(|d| self.domains.contains(d))
+    }
+}
+
+/// A list as the configuration writes it: one entry, `file:PATH`, or an array of either.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ListSpec {
+    /// One entry, or a file with one entry a line.
+    One(String),
+    /// Any number of them.
+    Many(Vec<String>),
+}
+
+impl ListSpec {
+    /// The entries as written; those that start with `file:` name a file.
+    pub fn entries(&self) -> &[String] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+impl Default for ListSpec {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl fmt::Display for ListSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.entries().join(", "))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use serde::Deserialize;
+pub use posthouse_hook::ListSpec;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 /// One plugin's table in the configuration, without the keys that every plugin has.
@@ -113,40 +113,10 @@ impl From<BadValue> for BuildError {
     }
 }
 
-/// A list as the configuration writes it: one entry, `file:PATH`, or an array of either.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum ListSpec {
-    /// One entry, or a file with one entry a line.
-    One(String),
-    /// Any number of them.
-    Many(Vec<String>),
-}
-
-impl ListSpec {
-    /// The entries as written; those that start with `file:` name a file.
-    pub fn entries(&self) -> &[String] {
-        match self {
-            Self::One(entry) => std::slice::from_ref(entry),
-            Self::Many(entries) => entries,
-        }
-    }
-}
-
-impl Default for ListSpec {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl fmt::Display for ListSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.entries().join(", "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lettre::message::SinglePart;
 use posthouse_hook::trail::visible;
-use posthouse_hook::{Clock, Domain, ForwardPath, Id, Timestamp};
+use posthouse_hook::{Clock, Domain, ForwardPath, Id, Live, Timestamp};
 use posthouse_store::{Item, Kind, LetterDue, LetterSent, OwnMessage, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::config::LettersConfig;
 use crate::dates;
 use crate::own::{Auto, Sheet};
+use crate::reach::Reach;
 use crate::templates::{LETTER, TemplateError, Templates};
 
 /// The shortest pause between two looks, whatever the configuration says.
@@ -28,6 +29,7 @@ const MAX_SHOWN: usize = 70;
 pub struct Letters {
     pub(crate) writer: LetterWriter,
     pub(crate) store: Store,
+    pub(crate) reach: Live<Reach>,
 }
 
 /// Writes letters, and knows of no ledger.
@@ -94,7 +96,10 @@ impl Letters {
     pub async fn round(&self) -> Result<usize, StoreError> {
         let interval = self.writer.config.interval();
         let mut sent = 0;
-        for due in self.store.letters_due(interval, ROUND).await? {
+        let reach = self.reach.load();
+        let wanted = move |address: &str| reach.takes(address);
+        let due = self.store.letters_due_among(interval, ROUND, wanted);
+        for due in due.await? {
             let letter = match self
                 .writer
                 .write(&due, self.store.ids().next(self.writer.clock.now()))

@@ -18,6 +18,7 @@ mod letters;
 mod mx;
 mod own;
 mod pool;
+mod reach;
 mod relay;
 mod replies;
 pub mod route;
@@ -34,6 +35,7 @@ mod transport;
 
 pub use config::{LettersConfig, RelayConfig};
 pub use letters::{HeldLine, LetterFacts, LetterWriter, Letters};
+pub use reach::Reach;
 pub use relay::{Relay, RelayError, Surroundings};
 pub use templates::TemplateError;
 pub use tls::TlsError;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use posthouse_hook::{Clock, Domain, Resolver};
+use posthouse_hook::{Clock, Domain, Live, Resolver};
 use posthouse_store::{AttemptResult, Attempted, Store};
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +16,7 @@ use crate::dsn::Dsns;
 use crate::hand::Hand;
 use crate::letters::{LetterWriter, Letters};
 use crate::pool::{Limits, Pool, Report};
+use crate::reach::Reach;
 use crate::runner::Runner;
 use crate::schedule::Schedule;
 use crate::settle::Settler;
@@ -36,6 +37,8 @@ pub struct Surroundings {
     pub resolver: Arc<dyn Resolver>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// To whom letters may go; may be swapped while the relay runs.
+    pub reach: Live<Reach>,
 }
 
 /// Why the relay cannot start.
@@ -80,6 +83,7 @@ impl Relay {
         let letters = Letters {
             writer,
             store: around.store.clone(),
+            reach: around.reach.clone(),
         };
         Ok(Self {
             config,

@@ -23,32 +23,40 @@ const LISTED: usize = 1000;
 /// Letters that caps kept back are counted here.
 pub(crate) const CAPPED_KEY: &str = "letters capped";
 
-/// See [`crate::Store::letters_due`].
+/// Whom to write to, and what for.
+pub(crate) struct Due<'a> {
+    pub(crate) key: &'a LinkKey,
+    /// The least time between two letters to one address.
+    pub(crate) interval: Duration,
+    /// How many are wanted.
+    pub(crate) limit: usize,
+    pub(crate) now: Timestamp,
+}
+
+/// See [`crate::Store::letters_due_among`]. Addresses that are not wanted are passed over one by
+/// one: they cost a row each and never take another's place.
 pub(crate) fn due(
     db: &Connection,
-    key: &LinkKey,
-    interval: Duration,
-    limit: usize,
-    now: Timestamp,
+    ask: &Due<'_>,
+    wanted: &dyn Fn(&str) -> bool,
 ) -> rusqlite::Result<Vec<LetterDue>> {
-    let rows = db
-        .prepare_cached(&format!(
-            "SELECT {ADDRESS} FROM address
-             WHERE waiting IS NOT NULL AND letters = 'on'
-               AND (last_letter IS NULL OR last_letter <= ?1)
-               AND (tried_at IS NULL OR tried_at <= ?2)
-               AND EXISTS (SELECT 1 FROM recipient r
-                           WHERE r.owner = address.id AND r.state = 'held')
-             ORDER BY waiting LIMIT ?3"
-        ))?
-        .query_map(
-            params![now.before(interval).0, now.before(CAPPED).0, limit],
-            address_of,
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {ADDRESS} FROM address
+         WHERE waiting IS NOT NULL AND letters = 'on'
+           AND (last_letter IS NULL OR last_letter <= ?1)
+           AND (tried_at IS NULL OR tried_at <= ?2)
+         ORDER BY waiting"
+    ))?;
+    let since = (ask.now.before(ask.interval).0, ask.now.before(CAPPED).0);
     let mut due = Vec::new();
-    for row in rows {
-        due.extend(one_due(db, key, row)?);
+    for row in statement.query_map(since, address_of)? {
+        if due.len() == ask.limit {
+            break;
+        }
+        let row = row?;
+        if wanted(&row.address.address) {
+            due.extend(one_due(db, ask.key, row)?);
+        }
     }
     Ok(due)
 }
@@ -58,10 +66,10 @@ fn one_due(db: &Connection, key: &LinkKey, row: AddressRow) -> rusqlite::Result<
         address,
         generation,
     } = row;
-    let newest = held_for(db, address.id)?;
     let Some(to) = some_path(db, address.id)? else {
         return Ok(None);
     };
+    let newest = held_for(db, address.id)?;
     let mint = |kind| key.mint(kind, address.id, &address.address, generation);
     Ok(Some(LetterDue {
         link: mint(LinkKind::Address),

@@ -74,6 +74,7 @@ fn chains_of(loaded: &Loaded) -> Result<(Chains, Lists), Faults> {
     let mut lists = Lists::new(loaded.base());
     let common = common_of(loaded, &mut lists)?;
     let chains = config::build(loaded, common, &mut lists)?;
+    config::reach(loaded, &mut lists)?;
     Ok((chains, lists))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use posthouse_hook::{Clock, LinkKey, Live, Resolver};
 use posthouse_plugins::{Common, ListSpec};
+use posthouse_relay::Reach;
 use posthouse_store::Store;
 use toml::Spanned;
 
@@ -32,6 +33,16 @@ pub(crate) fn common(
         clock,
         store,
     })
+}
+
+/// To whom letters may go: opens `letters.only_to`, if it is there.
+pub(crate) fn reach(loaded: &Loaded, lists: &mut Lists) -> Result<Reach, Faults> {
+    let Some(spec) = &loaded.config.letters.only_to else {
+        return Ok(Reach::Everybody);
+    };
+    let span = loaded.place(&["letters", "only_to"]).unwrap_or_default();
+    let spec = Some(Spanned::new(span, spec.clone()));
+    Ok(Reach::Only(open(loaded, lists, "only_to", &spec)?))
 }
 
 fn open<L: Entries>(

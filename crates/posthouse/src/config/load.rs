@@ -84,6 +84,17 @@ impl Loaded {
         Fault::at(&self.file, &self.text, span, problem)
     }
 
+    /// Where the value of a key stands in the file, each name a table's but the last.
+    pub(crate) fn place(&self, key: &[&str]) -> Option<Range<usize>> {
+        let table = DeTable::parse(&self.text).ok()?;
+        let (first, rest) = key.split_first()?;
+        let mut value = table.get_ref().get(*first)?;
+        for name in rest {
+            value = value.get_ref().as_table()?.get(*name)?;
+        }
+        Some(value.span())
+    }
+
     /// The tables of the chains.
     pub(crate) fn chains(&self) -> Result<ChainTables<'_>, Faults> {
         let table = DeTable::parse(&self.text)

@@ -11,7 +11,7 @@ mod sections;
 mod warn;
 
 pub(crate) use build::{Chains, build};
-pub(crate) use common::common;
+pub(crate) use common::{common, reach};
 pub(crate) use fault::{Fault, Faults};
 pub(crate) use lists::Lists;
 pub(crate) use load::{Loaded, find, load, parse};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthouse_hook::{Chain, Clock, Live, Resolver, SystemClock};
+use posthouse_relay::Reach;
 use posthouse_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +35,8 @@ pub(crate) struct Server {
     loaded: Loaded,
     /// The chain of each listener, in the order of the configuration.
     live: Vec<Live<Chain>>,
+    /// To whom letters may go.
+    reach: Live<Reach>,
     lists: Arc<Mutex<Lists>>,
     stop: watch::Sender<bool>,
     rooms: JoinSet<()>,
@@ -44,7 +47,11 @@ impl Server {
     pub(crate) async fn start(loaded: Loaded, ports: Ports) -> Result<Self, Failure> {
         let config = &loaded.config;
         let store = open(config, &ports.clock).await?;
-        let (chains, lists) = build(&loaded, &ports, &store)?;
+        let Built {
+            chains,
+            reach,
+            lists,
+        } = build(&loaded, &ports, &store)?;
         let live = listeners(&loaded, &chains);
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
@@ -53,6 +60,7 @@ impl Server {
             store,
             ports,
             live,
+            reach: Live::new(reach),
             loaded,
             stop,
         };
@@ -101,7 +109,14 @@ fn because(what: &str, value: impl std::fmt::Display, error: impl std::fmt::Disp
     Failure::Because(format!("{what} {value}: {error}"))
 }
 
-fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<(Chains, Lists), Faults> {
+/// What a SIGHUP makes anew.
+struct Built {
+    chains: Chains,
+    reach: Reach,
+    lists: Lists,
+}
+
+fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<Built, Faults> {
     let mut lists = Lists::new(loaded.base());
     let common = config::common(
         loaded,
@@ -111,7 +126,12 @@ fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<(Chains, Lists
         Some(store.clone()),
     )?;
     let chains = config::build(loaded, common, &mut lists)?;
-    Ok((chains, lists))
+    let reach = config::reach(loaded, &mut lists)?;
+    Ok(Built {
+        chains,
+        reach,
+        lists,
+    })
 }
 
 /// The chain of each listener. [`config::build`] has checked that it is there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthouse_hook::Chain;
 
-use super::{Server, build};
+use super::{Built, Server, build};
 use crate::config::{self, Chains, Faults, Listener};
 
 impl Server {
@@ -21,8 +21,13 @@ impl Server {
 
     fn reloaded(&mut self) -> Result<(), Faults> {
         let loaded = config::load(&self.loaded.file)?;
-        let (chains, lists) = build(&loaded, &self.ports, &self.store)?;
+        let Built {
+            chains,
+            reach,
+            lists,
+        } = build(&loaded, &self.ports, &self.store)?;
         self.swap_chains(&loaded.config.listener, &chains);
+        self.reach.swap(reach);
         *self.lists.lock().unwrap_or_else(|p| p.into_inner()) = lists;
         Ok(())
     }

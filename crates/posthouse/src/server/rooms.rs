@@ -55,6 +55,7 @@ impl Server {
             store: self.store.clone(),
             resolver: Arc::clone(&self.ports.resolver),
             clock: Arc::clone(&self.ports.clock),
+            reach: self.reach.clone(),
         };
         let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
         let relay = Relay::new(

@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::addresses;
 use crate::audit::{self, Line};
 use crate::intake::Intake;
-use crate::letters::{self, Booking};
+use crate::letters::{self, Booking, Due};
 use crate::model::{
     Actor, Address, Audited, Filter, Item, LetterCaps, LetterDue, LetterSent, Letters, OwnMessage,
     Proven,
@@ -115,11 +115,28 @@ impl Store {
         interval: Duration,
         limit: usize,
     ) -> Result<Vec<LetterDue>, StoreError> {
+        self.letters_due_among(interval, limit, |_| true).await
+    }
+
+    /// The same, of the addresses (lower case) that are `wanted`. The others wait, and count for
+    /// nothing in `limit`.
+    pub async fn letters_due_among(
+        &self,
+        interval: Duration,
+        limit: usize,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Vec<LetterDue>, StoreError> {
         let (key, now) = (self.0.key.clone(), self.now());
-        self.0
-            .readers
-            .read(move |db| letters::due(db, &key, interval, limit, now))
-            .await
+        let read = move |db: &Connection| {
+            let ask = Due {
+                key: &key,
+                interval,
+                limit,
+                now,
+            };
+            letters::due(db, &ask, &wanted)
+        };
+        self.0.readers.read(read).await
     }
 
     /// Queues a letter if it is still due and within the caps, and records that it went, in one

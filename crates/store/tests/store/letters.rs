@@ -222,3 +222,20 @@ async fn what_was_on_its_way_while_a_letter_went_out_causes_the_next() {
     let sent = bench.send_letters(&caps).await;
     assert!(matches!(sent[..], [LetterSent::Queued(_)]), "{sent:?}");
 }
+
+#[tokio::test]
+async fn addresses_that_are_not_listed_starve_nobody() {
+    let bench = Bench::new();
+    for n in 0..50 {
+        let to = format!("b{n}@unlisted.example");
+        bench.hold("a@isp.example", &[&to], &n.to_string()).await;
+    }
+    bench.hold("a@isp.example", &["c@f.example"], "x").await;
+    let wanted = |address: &str| address.ends_with("@f.example");
+    let due = bench.store.letters_due_among(7 * DAY, 2, wanted).await;
+    let due = due.expect("reads");
+    let names: Vec<_> = due.iter().map(|d| d.address.address.as_str()).collect();
+    assert_eq!(names, ["c@f.example"], "the newest need of all");
+    let all = bench.store.letters_due(7 * DAY, 100).await.expect("reads");
+    assert_eq!(all.len(), 51, "and once they are listed, they are due");
+}
