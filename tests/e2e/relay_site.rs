@@ -216,6 +216,7 @@ fn settings(state: &TempDir) -> Settings {
         spool_threshold: 128 * 1024,
         handoff_bytes: 4 * 1024 * 1024,
         retention: Duration::from_secs(30 * 86_400),
+        bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(30 * 86_400),
     }
 }

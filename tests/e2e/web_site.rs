@@ -226,6 +226,7 @@ fn settings(state: &TempDir, link_base: &str) -> Settings {
         spool_threshold: 128 << 10,
         handoff_bytes: 1 << 20,
         retention: RETENTION,
+        bounds: posthouse_store::Bounds::default(),
         audit_kept: RETENTION,
     }
 }

@@ -78,6 +78,7 @@ fn settings(state: &Path, kept: Kept) -> Settings {
         },
         handoff_bytes: 0,
         retention: Duration::from_secs(86_400),
+        bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(86_400),
     }
 }

@@ -4,6 +4,7 @@ use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
 use crate::audit::{self, Line};
+use crate::keeping;
 use crate::model::{Actor, CopyId, Done, Kind, Selection};
 use crate::rows::{kind, state};
 use crate::state::{Event, State, next};
@@ -55,6 +56,9 @@ pub(crate) fn apply(
         return Ok(None);
     };
     write(db, copy.id, state, change)?;
+    if copy.state == State::Held {
+        keeping::let_go(db, copy.id.message)?;
+    }
     let line = Line {
         at: change.at,
         item: copy.id.message,

@@ -6,13 +6,14 @@
 use posthouse_hook::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::copies::{Change, apply, selected};
+use crate::copies::{self, Change};
+use crate::keeping::{self, Eviction};
 use crate::model::{Actor, Selection, Who};
-use crate::state::Event;
+use crate::state::{Event, State};
 use crate::tally;
 
 /// Most messages that one round of tidying deletes: the writer serves others in between.
-const ROUND: usize = 200;
+pub(crate) const ROUND: usize = 200;
 /// Most items of which one round of trimming deletes the audit.
 const AUDIT_ROUND: usize = 1000;
 
@@ -43,41 +44,96 @@ fn forget_bytes(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
     Ok((file == Some(true)).then_some(message))
 }
 
-/// Deletes all rows of a message but its audit.
-pub(crate) fn forget(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
+/// Deletes all rows of a message that was never held, but its audit.
+fn forget(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
     let file = forget_bytes(db, message)?;
-    for table in ["recipient", "facts"] {
-        db.prepare_cached(&format!("DELETE FROM {table} WHERE message = ?1"))?
+    for (table, key) in [("recipient", "message"), ("message", "id")] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?
             .execute([message.0])?;
     }
-    db.prepare_cached("DELETE FROM message WHERE id = ?1")?
-        .execute([message.0])?;
     Ok(file)
 }
 
-/// What one round of tidying came to.
-pub(crate) struct Expired {
+/// Deletes all rows of a message that was held, but its audit.
+pub(crate) fn forget_held(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
+    tally::forget_item(db, message)?;
+    for table in ["facts", "keeping", "feedback"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE message = ?1"))?
+            .execute([message.0])?;
+    }
+    forget(db, message)
+}
+
+/// What one round of evictions came to.
+pub(crate) struct Evicted {
     /// The spool files to remove.
     pub(crate) files: Vec<Id>,
-    /// Whether there may be more to expire.
+    /// Copies that expired in it.
+    pub(crate) copies: usize,
+}
+
+/// Expires what is still held of these messages, and deletes those of which nothing is on its way.
+/// A copy in another state is not touched: its message keeps its bytes.
+pub(crate) fn evict(
+    db: &Connection,
+    evictions: &[Eviction],
+    now: Timestamp,
+) -> rusqlite::Result<Evicted> {
+    let (mut files, mut copies) = (Vec::new(), 0);
+    for eviction in evictions {
+        copies += expire_copies(db, *eviction, now)?;
+        match is_open(db, eviction.message)? {
+            true => keeping::let_go(db, eviction.message)?,
+            false => files.extend(forget_held(db, eviction.message)?),
+        }
+    }
+    Ok(Evicted { files, copies })
+}
+
+fn expire_copies(db: &Connection, eviction: Eviction, now: Timestamp) -> rusqlite::Result<usize> {
+    let Eviction { message, bound } = eviction;
+    let what = Selection {
+        item: message,
+        addresses: Vec::new(),
+    };
+    let change = Change {
+        said: Some(bound.words()),
+        detail: bound.words(),
+        ..Change::of(Event::Expire, now, None)
+    };
+    let by = Actor::local(Who::Retention);
+    let done = copies::apply_to(db, &what, &[State::Held], &change, &by)?;
+    for _ in 0..done.changed {
+        tally::count(db, bound.key(), now)?;
+    }
+    Ok(done.changed)
+}
+
+/// Whether anything can still happen to a copy of the message.
+fn is_open(db: &Connection, message: Id) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM recipient WHERE message = ?1
+           AND state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))",
+    )?
+    .query_row([message.0], |row| row.get(0))
+}
+
+/// What one round of forgetting came to.
+pub(crate) struct Forgotten {
+    /// The spool files to remove.
+    pub(crate) files: Vec<Id>,
+    /// Whether there may be more to do.
     pub(crate) more: bool,
 }
 
-/// Expires held copies of messages received before `before`, and deletes what is past it and has
-/// no open copy.
-pub(crate) fn expire(
-    db: &Connection,
-    before: Timestamp,
-    now: Timestamp,
-) -> rusqlite::Result<Expired> {
-    let old = expired(db, before)?;
+/// Deletes messages that were held, are past `before`, and have no open copy: at most a round.
+pub(crate) fn forget_old(db: &Connection, before: Timestamp) -> rusqlite::Result<Forgotten> {
+    let old = done_before(db, before)?;
     let mut files = Vec::new();
     for item in &old {
-        expire_one(db, *item, now)?;
-        tally::forget_item(db, *item)?;
-        files.extend(forget(db, *item)?);
+        files.extend(forget_held(db, *item)?);
     }
-    Ok(Expired {
+    Ok(Forgotten {
         files,
         more: old.len() == ROUND,
     })
@@ -85,32 +141,17 @@ pub(crate) fn expire(
 
 /// An id is older than the commit that it is part of, so the range of ids leaves nobody out; it
 /// spares a look at every message.
-fn expired(db: &Connection, before: Timestamp) -> rusqlite::Result<Vec<Id>> {
+fn done_before(db: &Connection, before: Timestamp) -> rusqlite::Result<Vec<Id>> {
     db.prepare_cached(
         "SELECT id FROM message WHERE id < ?1 AND held AND received_at < ?2 AND NOT EXISTS (
            SELECT 1 FROM recipient r WHERE r.message = message.id
-           AND r.state IN ('queued', 'sending', 'deferred', 'suspended'))
+           AND r.state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))
          LIMIT ?3",
     )?
     .query_map(params![Id::first_of(before).0, before.0, ROUND], |row| {
         row.get(0).map(Id)
     })?
     .collect()
-}
-
-fn expire_one(db: &Connection, item: Id, now: Timestamp) -> rusqlite::Result<()> {
-    let what = Selection {
-        item,
-        addresses: Vec::new(),
-    };
-    let change = Change {
-        said: Some("the time of keeping is over"),
-        ..Change::of(Event::Expire, now, None)
-    };
-    for copy in selected(db, &what)? {
-        apply(db, &copy, &change, &Actor::local(Who::Retention))?;
-    }
-    Ok(())
 }
 
 /// Items of which audit lines from before `before` may go, at most a round of them: those that are
@@ -140,7 +181,7 @@ pub(crate) fn trim_audit(db: &Connection, items: &[Id], before: Timestamp) -> ru
 mod tests {
     use super::*;
     use crate::db::in_memory;
-    use crate::state::State;
+    use crate::keeping::Bound;
 
     /// A message that was held, of which one copy is in that state.
     fn ledger(state: State) -> Connection {
@@ -150,7 +191,7 @@ mod tests {
              INSERT INTO recipient (message, id, address, kind, state, queued_at, changed_at)
              VALUES (1, 2, 'b@x.example', 'relayed', 'expired', 5, 5),
                     (1, 3, 'c@x.example', 'relayed', '{}', 5, 5);
-             INSERT INTO body VALUES (1, NULL);",
+             INSERT INTO body VALUES (1, NULL); INSERT INTO keeping VALUES (1, '', 0);",
             state.name()
         );
         db.execute_batch(&rows).expect("inserted");
@@ -173,18 +214,49 @@ mod tests {
         }
     }
 
+    /// Whatever the bound: what was promised to the next hop stays, and its bytes with it.
     #[test]
-    fn what_is_on_its_way_outlives_the_retention() {
-        for state in State::ALL {
+    fn what_is_on_its_way_outlives_every_bound() {
+        let later = Timestamp(1_790_000_000_000);
+        for (state, bound) in State::ALL
+            .into_iter()
+            .flat_map(|s| Bound::ALL.map(|b| (s, b)))
+        {
             let db = ledger(state);
-            let later = Timestamp(1_790_000_000_000);
-            let round = expire(&db, later, later).expect("expired");
+            let message = Id(1);
+            let round = evict(&db, &[Eviction { message, bound }], later).expect("evicted");
             let stays = !state.is_final() && state != State::Held;
             assert_eq!(round.files.is_empty(), stays, "{state:?}");
-            assert_eq!(count(&db, "message"), usize::from(stays), "{state:?}");
+            for table in ["message", "body"] {
+                assert_eq!(count(&db, table), usize::from(stays), "{state:?} {table}");
+            }
+            let held = usize::from(state == State::Held);
+            assert_eq!(
+                (round.copies, count(&db, "audit")),
+                (held, held),
+                "{state:?}"
+            );
+            let counted = tally::sum(&db, bound.key(), tally::Window::Ever, later);
+            assert_eq!(counted.expect("summed") as usize, held);
+        }
+    }
+
+    #[test]
+    fn what_is_done_goes_when_its_time_is_over() {
+        for state in State::ALL {
+            let db = ledger(state);
+            let round = forget_old(&db, Timestamp(1_790_000_000_000)).expect("forgotten");
+            assert_eq!(
+                round.files.len(),
+                usize::from(state.is_final()),
+                "{state:?}"
+            );
+            assert_eq!(
+                count(&db, "message"),
+                usize::from(!state.is_final()),
+                "{state:?}"
+            );
             assert!(!round.more);
-            let audited = usize::from(state == State::Held);
-            assert_eq!(count(&db, "audit"), audited, "{state:?}");
         }
     }
 }

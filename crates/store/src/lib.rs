@@ -8,10 +8,12 @@ mod audit;
 mod body;
 mod caps;
 mod copies;
+mod crowd;
 mod db;
 mod forget;
 mod handoff;
 mod intake;
+mod keeping;
 mod keyfile;
 mod letters;
 mod model;
@@ -29,9 +31,9 @@ mod writer;
 pub use handoff::Reserved;
 pub use intake::would_cause_letters;
 pub use model::{
-    Actor, Address, AttemptResult, Attempted, Audited, Claimed, ClaimedRecipient, CopyId, Counts,
-    Done, Filter, Item, ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent, Letters,
-    OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings, Who,
+    Actor, Address, AttemptResult, Attempted, Audited, Bounds, Claimed, ClaimedRecipient, CopyId,
+    Counts, Done, Expiries, Filter, Item, ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent,
+    Letters, OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings, Who,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

@@ -16,10 +16,12 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc};
 
 use crate::body::{self, Bytes};
+use crate::crowd::Crowd;
 use crate::db::at;
 use crate::handoff::Budget;
 use crate::intake::UNSCANNED_KEY;
-use crate::model::{Claimed, Counts, Settings};
+use crate::keeping::{self, Bound};
+use crate::model::{Claimed, Counts, Expiries, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
 use crate::spool::Spool;
@@ -77,6 +79,8 @@ struct Inner {
     spool: Spool,
     room: Room,
     budget: Budget,
+    /// When to look whether held mail is over its bounds.
+    crowd: Crowd,
     fresh: mpsc::UnboundedSender<Claimed>,
     fresh_end: Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>,
     /// Whether somebody took the receiving end.
@@ -134,6 +138,7 @@ impl Store {
             readers: Readers::new(settings.state.join("ledger.db")),
             room: Room::new(settings.state.clone(), settings.min_free),
             budget: Budget::new(settings.handoff_bytes),
+            crowd: Crowd::new(settings.bounds),
             fresh,
             fresh_end: Mutex::new(Some(fresh_end)),
             handing_over: AtomicBool::new(false),
@@ -185,7 +190,7 @@ impl Store {
 
     /// How much is in which state.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let now = self.now();
+        let (now, bounds) = (self.now(), self.0.settings.bounds);
         self.0
             .readers
             .read(move |db| {
@@ -194,6 +199,10 @@ impl Store {
                     letters_capped: tally::sum(db, letters::CAPPED_KEY, DAY, now)?.into(),
                     letters_kept_back: letters::kept_back(db)?,
                     relayed_unscanned: tally::sum(db, UNSCANNED_KEY, DAY, now)?.into(),
+                    held_octets: keeping::held_octets(db)?,
+                    sample_octets: keeping::sample_octets(db)?,
+                    max_size: bounds.max_size,
+                    expired: expired(db, now)?,
                 })
             })
             .await
@@ -227,6 +236,16 @@ impl Store {
             self.0.spool.remove(id);
         }
     }
+}
+
+/// Copies that expired in the last day, by the bound that they met.
+fn expired(db: &Connection, now: Timestamp) -> rusqlite::Result<Expiries> {
+    let count = |bound: Bound| tally::sum(db, bound.key(), DAY, now).map(u64::from);
+    Ok(Expiries {
+        age: count(Bound::Age)?,
+        size: count(Bound::Size)?,
+        share: count(Bound::Share)?,
+    })
 }
 
 /// Makes a directory that only we can enter: there is other people's mail in it. One that is there

@@ -20,12 +20,27 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
         for (state, count) in &counts.states {
             outln!("{:>9}  {count}", state.name());
         }
+        outln!(
+            "{} of {} octets held, {} of them samples",
+            counts.held_octets + counts.sample_octets,
+            counts.max_size,
+            counts.sample_octets
+        );
         outln!("in the last day:");
         outln!(
             "{:>9}  relayed unscanned, because no scanner answered",
             counts.relayed_unscanned
         );
         outln!("{:>9}  letters kept back by a cap", counts.letters_capped);
+        outln!("{:>9}  held copies expired by age", counts.expired.age);
+        outln!(
+            "{:>9}  ... because the quarantine was full (max_size)",
+            counts.expired.size
+        );
+        outln!(
+            "{:>9}  ... because their sender took more than its share (sender_share)",
+            counts.expired.share
+        );
         for address in &counts.letters_kept_back {
             outln!("           {}", visible(address));
         }

@@ -1,7 +1,7 @@
 //! The sections of the configuration: every key, its type and its default.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use posthouse_front::Limits;
 use posthouse_hook::{Domain, Span};
 use posthouse_plugins::ListSpec;
 use posthouse_relay::{LettersConfig, RelayConfig};
-use posthouse_store::{ReleaseCaps, Settings};
+use posthouse_store::{Bounds, ReleaseCaps, Settings};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
@@ -72,6 +72,10 @@ pub(crate) struct Listener {
 pub(crate) struct Quarantine {
     /// How long held copies are kept.
     pub(crate) retention_days: NonZeroU16,
+    /// Octets that held messages and samples may take.
+    pub(crate) max_size: NonZeroU64,
+    /// The part of it that one sender's held mail may take.
+    pub(crate) sender_share: Share,
     /// Whose senders may release their own mail, under caps.
     pub(crate) self_release: Vec<posthouse_web::SelfRelease>,
     /// How much they may release within a day.
@@ -83,8 +87,28 @@ impl Default for Quarantine {
         use posthouse_web::SelfRelease::{Ours, Spf};
         Self {
             retention_days: const { NonZeroU16::new(30).expect("not zero") },
+            max_size: const { NonZeroU64::new(4 << 30).expect("not zero") },
+            sender_share: Share(0.2),
             self_release: vec![Ours, Spf],
             caps: ReleaseCaps::default(),
+        }
+    }
+}
+
+/// A part of a whole: above 0, at most 1.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Share(f64);
+
+impl TryFrom<f64> for Share {
+    type Error = String;
+
+    fn try_from(part: f64) -> Result<Self, String> {
+        match part > 0.0 && part <= 1.0 {
+            true => Ok(Self(part)),
+            false => Err(format!(
+                "{part} is no share; write a number above 0, at most 1, such as 0.2"
+            )),
         }
     }
 }
@@ -195,7 +219,16 @@ impl Config {
             spool_threshold: self.store.spool_threshold,
             handoff_bytes: self.store.handoff,
             retention: self.retention(),
+            bounds: self.bounds(),
             audit_kept: days(self.store.audit_days),
+        }
+    }
+
+    /// How much room held mail may take.
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            max_size: self.quarantine.max_size.get(),
+            sender_share: self.quarantine.sender_share.0,
         }
     }
 

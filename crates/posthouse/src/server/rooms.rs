@@ -85,6 +85,8 @@ impl Server {
         let store = self.store.clone();
         let tidy = move || tidy(store.clone());
         self.rooms.spawn(every(TIDY, stopped.clone(), tidy));
+        self.rooms
+            .spawn(make_room(self.store.clone(), stopped.clone()));
         Ok(())
     }
 
@@ -136,6 +138,20 @@ async fn reload_lists(lists: Arc<Mutex<Lists>>) {
 async fn tidy(store: Store) {
     if let Err(error) = store.tidy().await {
         tracing::error!(%error, "the store was not tidied");
+    }
+}
+
+/// Under a flood the next round of tidying may be too late.
+async fn make_room(store: Store, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = store.crowded() => {}
+            () = told(&mut stop) => return,
+        }
+        if let Err(error) = store.make_room().await {
+            tracing::error!(%error, "held mail over its bounds was not expired");
+            tokio::time::sleep(LIST_WATCH).await;
+        }
     }
 }
 

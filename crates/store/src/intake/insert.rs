@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Body, Fate, Intake, NewCopy};
 use crate::audit::{self, Line};
+use crate::keeping;
 use crate::model::{Actor, Who};
 use crate::rows;
 use crate::tally;
@@ -27,6 +28,7 @@ impl Intake {
         self.insert_body(db)?;
         if let Some(facts) = &self.facts {
             facts.insert(db, self.id)?;
+            keeping::note(db, self)?;
         }
         if self.unscanned {
             tally::count(db, UNSCANNED_KEY, self.at)?;

@@ -106,4 +106,23 @@ pub struct Counts {
     pub letters_kept_back: Vec<String>,
     /// Messages that were relayed in the last day although no scanner answered.
     pub relayed_unscanned: u64,
+    /// Octets of all messages of which a copy is held.
+    pub held_octets: u64,
+    /// Octets of samples.
+    pub sample_octets: u64,
+    /// Octets that both may have together.
+    pub max_size: u64,
+    /// Held copies that expired in the last day.
+    pub expired: Expiries,
+}
+
+/// Held copies that expired, by the bound that they met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Expiries {
+    /// Older than the retention.
+    pub age: u64,
+    /// The oldest when all together were too much.
+    pub size: u64,
+    /// The oldest of a sender that was over its share.
+    pub share: u64,
 }

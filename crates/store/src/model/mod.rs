@@ -9,9 +9,35 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
-pub use items::{Audited, Counts, Filter, Item, ItemRecipient};
+pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient};
 pub use letters::{Address, LetterCaps, LetterDue, LetterSent, Letters, Proven};
 pub use relaying::{AttemptResult, Attempted, Claimed, ClaimedRecipient, CopyId, Kind, OwnMessage};
+
+/// How much room held mail may take. What is over goes, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Octets of all messages that are held, and of samples.
+    pub max_size: u64,
+    /// The part of it that the held mail of one sender may take: above 0, at most 1.
+    pub sender_share: f64,
+}
+
+impl Bounds {
+    /// Octets that the held mail of one sender may take.
+    pub fn share(&self) -> u64 {
+        // Octets are far below the 2^53 that a double holds exactly.
+        (self.max_size as f64 * self.sender_share) as u64
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            max_size: 4 << 30,
+            sender_share: 0.2,
+        }
+    }
+}
 
 /// How the store is opened.
 #[derive(Debug, Clone)]
@@ -30,6 +56,8 @@ pub struct Settings {
     pub handoff_bytes: usize,
     /// How long held copies are kept.
     pub retention: Duration,
+    /// How much room they may take.
+    pub bounds: Bounds,
     /// How long audit lines are kept.
     pub audit_kept: Duration,
 }

@@ -104,6 +104,9 @@ impl Store {
         }
         match inserted? {
             Inserted::New => {
+                if intake.facts.is_some() {
+                    self.0.crowd.came(intake.size);
+                }
                 self.pass_on(&intake, &content, reserved);
                 Ok(self.receipt(&intake, &intake.itself()))
             }

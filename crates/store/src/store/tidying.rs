@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use posthouse_hook::Timestamp;
+use rusqlite::Connection;
 
 use super::{Store, StoreError};
+use crate::keeping::{self, Eviction};
 use crate::{forget, queue, tally};
 
 /// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
@@ -14,23 +16,66 @@ const LEASE: Duration = Duration::from_secs(6 * 3600);
 const TALLIES: Duration = Duration::from_secs(40 * 24 * 3600);
 
 impl Store {
-    /// Expires held copies past their retention, deletes what nobody needs any more, trims the
-    /// audit. Cheap when there is nothing to do; call it every few minutes.
+    /// Expires held copies past their retention or over the bounds on their room, deletes what
+    /// nobody needs any more, trims the audit. Cheap when there is nothing to do; call it every few
+    /// minutes.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = self.now();
         let settings = &self.0.settings;
-        self.expire(now.before(settings.retention), now).await?;
+        let kept = now.before(settings.retention);
+        self.evict(now, move |db| keeping::too_old(db, kept))
+            .await?;
+        self.forget_old(kept).await?;
+        self.make_room().await?;
         self.trim_audit(now.before(settings.audit_kept)).await?;
         self.void_leases(now.before(LEASE), now).await?;
         let counted = now.before(TALLIES);
         self.write(move |db| tally::forget(db, counted)).await
     }
 
-    async fn expire(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    /// Evicts what is over the bounds on room, the oldest first: of senders that take more than
+    /// their share, then of all. Samples go before anybody's mail.
+    pub async fn make_room(&self) -> Result<(), StoreError> {
+        let (now, bounds) = (self.now(), self.0.settings.bounds);
+        self.evict(now, move |db| keeping::over_share(db, &bounds))
+            .await?;
+        self.evict(now, move |db| keeping::over_size(db, &bounds, 0))
+            .await?;
+        let held = self.0.readers.read(keeping::held_octets).await?;
+        self.0.crowd.looked(held);
+        Ok(())
+    }
+
+    /// Resolves when so much was held since the last look that a bound may be passed: then call
+    /// [`Store::make_room`].
+    pub async fn crowded(&self) {
+        self.0.crowd.wait().await;
+    }
+
+    /// Lets a reader find what is to go, and the writer evict it, a round at a time.
+    async fn evict(
+        &self,
+        now: Timestamp,
+        find: impl FnOnce(&Connection) -> rusqlite::Result<Vec<Eviction>> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let found = self.0.readers.read(find).await?;
+        for round in found.chunks(forget::ROUND) {
+            let (bound, round) = (round[0].bound, round.to_vec());
+            let evict = self.write(move |db| forget::evict(db, &round, now));
+            let evicted = evict.await?;
+            tracing::info!(
+                copies = evicted.copies,
+                why = bound.words(),
+                "held mail expired"
+            );
+            self.remove_files(evicted.files);
+        }
+        Ok(())
+    }
+
+    async fn forget_old(&self, before: Timestamp) -> Result<(), StoreError> {
         loop {
-            let round = self
-                .write(move |db| forget::expire(db, before, now))
-                .await?;
+            let round = self.write(move |db| forget::forget_old(db, before)).await?;
             self.remove_files(round.files);
             if !round.more {
                 return Ok(());

@@ -47,15 +47,23 @@ pub(crate) fn settings(state: &Path) -> Settings {
         spool_threshold: 1000,
         handoff_bytes: 1 << 20,
         retention: 30 * DAY,
+        bounds: posthouse_store::Bounds::default(),
         audit_kept: 60 * DAY,
     }
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(TestClock(AtomicI64::new(1_790_000_000_000)));
-        let store = Store::open(settings(dir.path()), clock.clone()).expect("opens");
+        let mut settings = settings(dir.path());
+        change(&mut settings);
+        let store = Store::open(settings, clock.clone()).expect("opens");
         Self {
             dir,
             clock,

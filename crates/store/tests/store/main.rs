@@ -2,6 +2,7 @@
 //! nothing happens twice.
 
 mod bench;
+mod bounds;
 mod held;
 mod letters;
 mod opening;

@@ -22,6 +22,7 @@ fn store(dir: &std::path::Path) -> Store {
         spool_threshold: 128 * 1024,
         handoff_bytes: 0,
         retention: Duration::from_secs(86_400),
+        bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(86_400),
     };
     Store::open(settings, Arc::new(SystemClock)).expect("a ledger")
