@@ -10,11 +10,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
+use posthouse_hook::Language;
 
 use crate::client::{self, Peer};
 use crate::fault::Fault;
-use crate::pages::Pages;
-use crate::visit::without_secret;
+use crate::pages::{Pages, spoken};
+use crate::visit::{language_of, without_secret};
 
 /// Nothing may be loaded but our own style sheet and pictures; forms go only to us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -53,10 +54,11 @@ pub(crate) async fn dress(
     next: Next,
 ) -> Response {
     let asked = Asked::of(&request, &pages);
+    let language = language_of(request.headers());
     let answer = tokio::time::timeout(pages.time_limit, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| Fault::TooSlow.into_response());
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
-        put_page(&mut response, &pages, fault);
+        put_page(&mut response, &pages, fault, language);
     }
     put_headers(response.headers_mut(), pages.site.url.is_tls());
     asked.log(&response);
@@ -97,12 +99,16 @@ impl Asked {
 }
 
 /// Replaces the empty body of a fault by its page; its status and headers stay.
-fn put_page(response: &mut Response, pages: &Pages, fault: Fault) {
-    let page = pages.fault_page(fault);
+fn put_page(response: &mut Response, pages: &Pages, fault: Fault, language: Language) {
+    let page = pages.fault_page(fault, language);
     *response.body_mut() = Body::from(page);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, html);
+    for (name, value) in spoken(language) {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// Puts on every header that the handler has not set more strictly itself.

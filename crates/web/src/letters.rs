@@ -16,7 +16,11 @@ use crate::visit::Visit;
 pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answer {
     let address = address_of(&pages, &visit).await?;
     pages.looked(&visit, address.id).await;
-    pages.page("letters.html", &View::of(&address, address.letters))
+    pages.page(
+        "letters.html",
+        visit.language,
+        &View::of(&address, address.letters),
+    )
 }
 
 /// `POST /s/TOKEN`. Works from anywhere and without a form token, because a mail program may send
@@ -27,7 +31,11 @@ pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted:
     let address = address_of(&pages, &visit).await?;
     let set = pages.store.stop_letters(address.id, visit.actor());
     set.await?;
-    pages.page("letters.html", &View::of(&address, Letters::Stopped))
+    pages.page(
+        "letters.html",
+        visit.language,
+        &View::of(&address, Letters::Stopped),
+    )
 }
 
 async fn address_of(pages: &Pages, visit: &Visit) -> Result<Address, Fault> {

@@ -27,13 +27,15 @@ mod seen;
 mod sender;
 mod server;
 mod show;
+mod speak;
 mod templates;
 mod url;
 mod visit;
+mod words;
 
 pub use config::{Config, Limits};
 pub use pages::Pages;
 pub use rules::{Rules, SelfRelease};
 pub use server::Web;
-pub use templates::TemplateError;
+pub use templates::{BUILT_IN, TemplateError};
 pub use url::{SiteUrl, SiteUrlError};

@@ -46,7 +46,7 @@ pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answe
         form: pages.form_token(&visit),
         reading: pages.reading(&item).await?,
     };
-    pages.page("message.html", &view)
+    pages.page("message.html", visit.language, &view)
 }
 
 /// `POST /a/TOKEN/m/ID`: discard it.

@@ -9,8 +9,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use hyper::header;
-use posthouse_hook::{Clock, Id, NetworkList, Timestamp};
+use hyper::{HeaderMap, header};
+use posthouse_hook::{Clock, Id, Language, NetworkList, Timestamp};
 use posthouse_store::{Item, Proven, Store};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ use crate::rules::Rules;
 use crate::seen::Seen;
 use crate::templates::{TemplateError, Templates};
 use crate::url::SiteUrl;
-use crate::visit::Visit;
+use crate::visit::{self, Visit};
 use crate::{dress, letters, message, recipient, samples, sender};
 
 /// Everything that a handler needs.
@@ -86,21 +86,24 @@ impl Pages {
         self.clock.now()
     }
 
-    /// Renders one page.
-    pub(crate) fn page(&self, template: &str, view: &impl Serialize) -> Answer {
-        let page = self.templates.render(template, &self.site, view)?;
-        Ok(Html(page).into_response())
+    /// Renders one page in a language.
+    pub(crate) fn page(&self, template: &str, language: Language, view: &impl Serialize) -> Answer {
+        let page = self
+            .templates
+            .render(template, language, &self.site, view)?;
+        Ok((spoken(language), Html(page)).into_response())
     }
 
     /// The page of a fault; in plain words if even that template fails.
-    pub(crate) fn fault_page(&self, fault: Fault) -> Bytes {
+    pub(crate) fn fault_page(&self, fault: Fault, language: Language) -> Bytes {
         #[derive(Serialize)]
         struct View {
             fault: Fault,
         }
+        let view = View { fault };
         let page = self
             .templates
-            .render("fault.html", &self.site, &View { fault });
+            .render("fault.html", language, &self.site, &view);
         page.map_or_else(|_| Bytes::from_static(b"This did not work."), Bytes::from)
     }
 
@@ -179,8 +182,17 @@ pub(crate) fn see_other(path: &str) -> Response {
     Redirect::to(path).into_response()
 }
 
-async fn home(State(pages): State<Arc<Pages>>) -> Answer {
-    pages.page("home.html", &serde_json::json!({}))
+/// The headers that tell of a page's language, and that the browser's wish decides.
+pub(crate) fn spoken(language: Language) -> [(header::HeaderName, &'static str); 2] {
+    [
+        (header::CONTENT_LANGUAGE, language.name()),
+        (header::VARY, "Accept-Language"),
+    ]
+}
+
+async fn home(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answer {
+    let language = visit::language_of(&headers);
+    pages.page("home.html", language, &serde_json::json!({}))
 }
 
 async fn style(State(pages): State<Arc<Pages>>) -> Response {

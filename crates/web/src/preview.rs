@@ -28,7 +28,7 @@ pub(crate) struct Reading {
     pub(crate) source: Source,
     /// Whether the message is longer than what was read.
     pub(crate) cut: bool,
-    /// Names of attachments.
+    /// Names of attachments; empty for one without a name.
     pub(crate) attachments: Vec<String>,
     /// The header section as it stands, lines ended by LF.
     pub(crate) header: String,
@@ -110,7 +110,7 @@ fn addresses(field: Option<&Address<'_>>) -> String {
 
 fn attachments(message: &Message<'_>) -> Vec<String> {
     let named = |part: &mail_parser::MessagePart<'_>| {
-        let name = part.attachment_name().unwrap_or("without a name");
+        let name = part.attachment_name().unwrap_or("");
         line(name, MAX_FIELD)
     };
     message.attachments().take(MAX_NAMED).map(named).collect()

@@ -14,8 +14,7 @@ use serde::Deserialize;
 
 pub(crate) use self::deed::Done;
 use self::deed::{BATCH, Deed};
-use self::view::PAGE;
-pub(crate) use self::view::{Row, View, own_copy};
+pub(crate) use self::view::{PAGE, Row, View, own_copy};
 use crate::fault::{Answer, Fault};
 use crate::form::{self, Posted};
 use crate::pages::{Pages, see_other};
@@ -47,7 +46,7 @@ pub(crate) async fn show(
     let view = View::of(&address, &items, &visit.path, pages.now())
         .with_form(pages.form_token(&visit))
         .after(wanted.before, wanted.done);
-    pages.page("recipient.html", &view)
+    pages.page("recipient.html", visit.language, &view)
 }
 
 /// `POST /a/TOKEN`: discard some or all, stop or start letters.

@@ -5,92 +5,165 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use posthouse_hook::facts::Scans;
 use posthouse_hook::{
-    Column, ForwardPath, Id, Judgement, Origin, ReversePath, Row, Scan, Scanned, Spf, Timestamp,
-    Trail, Vouched,
+    Column, ForwardPath, Id, Judgement, Language, Origin, ReversePath, Row, Scan, Scanned, Spf,
+    Timestamp, Trail, Vouched,
 };
 use posthouse_store::{Address, Item, ItemRecipient, Kind, Letters, State};
+use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::letters;
 use crate::message;
 use crate::pages::Site;
-use crate::preview;
-use crate::recipient;
+use crate::preview::{self, Reading, Source};
+use crate::recipient::{self, Done};
 use crate::sender::{self, Choice};
 use crate::templates::{TemplateError, Templates};
 
 const MESSAGE: &[u8] = b"From: Ann <ann@x.example>\r\nTo: bob@y.example\r\nSubject: Hello\r\n\
     Date: Fri, 20 Nov 2026 06:48:00 +0000\r\n\r\nHello Bob.\r\n";
 const NOW: Timestamp = Timestamp(1_795_157_280_000);
+const LATER: Timestamp = Timestamp(1_797_749_280_000);
 const ADDRESSES: [&str; 3] = ["first@y.example", "second@y.example", "third@z.example"];
 
-/// Renders every page in every state that its template tells apart.
+/// Renders every page in every state that its template tells apart, in every language.
 pub(crate) fn render_all(templates: &Templates, site: &Site) -> Result<(), TemplateError> {
-    render_faults(templates, site)?;
-    render_sender(templates, site)?;
-    render_recipient(templates, site)?;
-    templates.render("home.html", site, &serde_json::json!({}))?;
-    Ok(())
-}
-
-fn render_faults(templates: &Templates, site: &Site) -> Result<(), TemplateError> {
-    use Fault::{BadForm, Failing, Foreign, Method, NotFound, TooLarge, TooSlow};
-    for fault in [
-        BadForm, Foreign, NotFound, Method, TooLarge, TooSlow, Failing,
-    ] {
-        templates.render("fault.html", site, &serde_json::json!({ "fault": fault }))?;
-    }
-    Ok(())
-}
-
-fn render_sender(templates: &Templates, site: &Site) -> Result<(), TemplateError> {
-    use Choice::{Capped, Nothing, Operator, Release};
-    let states = State::ALL.into_iter().map(|state| vec![state]);
-    let mixed = vec![State::Delivered, State::Failed, State::Held];
-    for states in states.chain([mixed]) {
-        for choice in [Nothing, Release, Operator, Capped] {
-            let reading = preview::read(MESSAGE, 10_000);
-            let view =
-                sender::View::of(&item(&states), choice, NOW, NOW).with_reading(Some(reading));
-            templates.render("sender.html", site, &view)?;
+    for (template, view) in views() {
+        for language in Language::ALL {
+            templates.render(template, language, site, &view)?;
         }
     }
-    let mut bare = item(&[]);
+    Ok(())
+}
+
+/// Every template with a view for each of the states that it tells apart.
+pub(crate) fn views() -> Vec<(&'static str, Value)> {
+    let mut views = vec![("home.html", json!({}))];
+    views.extend(faults().map(|view| ("fault.html", view)));
+    views.extend(
+        senders()
+            .into_iter()
+            .map(|view| ("sender.html", json!(view))),
+    );
+    views.extend(
+        recipients()
+            .into_iter()
+            .map(|view| ("recipient.html", json!(view))),
+    );
+    views.extend(stops().map(|view| ("letters.html", json!(view))));
+    views.extend(messages().map(|view| ("message.html", json!(view))));
+    views
+}
+
+fn faults() -> impl Iterator<Item = Value> {
+    use Fault::{BadForm, Failing, Foreign, Method, NotFound, TooLarge, TooSlow};
+    let all = [
+        BadForm, Foreign, NotFound, Method, TooLarge, TooSlow, Failing,
+    ];
+    all.into_iter().map(|fault| json!({ "fault": fault }))
+}
+
+fn senders() -> Vec<sender::View> {
+    use Choice::{Capped, Nothing, Operator, Release};
+    let mut views = Vec::new();
+    let states = State::ALL.into_iter().map(|state| vec![state]);
+    let mixed = vec![State::Delivered, State::Failed, State::Discarded];
+    for states in states.chain([mixed]) {
+        for (choice, reading) in [Nothing, Release, Operator, Capped]
+            .into_iter()
+            .zip(readings())
+        {
+            let view = sender::View::of(&item(&states), choice, LATER, NOW);
+            views.push(view.with_reading(reading));
+        }
+    }
+    let mut bare = item(&[State::Held]);
     bare.judgement = None;
+    bare.subject = String::new();
     let mut unscanned = item(&[State::Held]);
     unscanned.judgement = Some(Judgement {
         spam: false,
         ..judgement()
     });
-    for item in [bare, unscanned] {
-        let view = sender::View::of(&item, Nothing, NOW, NOW);
-        templates.render("sender.html", site, &view)?;
-    }
-    Ok(())
+    views.extend([bare, unscanned].map(|item| sender::View::of(&item, Nothing, NOW, NOW)));
+    views
 }
 
-fn render_recipient(templates: &Templates, site: &Site) -> Result<(), TemplateError> {
-    let held = item(&[State::Held]);
-    for letters in [Letters::On, Letters::Stopped, Letters::Failed] {
-        let mut address = address(ADDRESSES[0]);
-        address.letters = letters;
-        for items in [&[][..], std::slice::from_ref(&held)] {
+fn recipients() -> Vec<recipient::View> {
+    use Done::{Discarded, Nothing, Started, Stopped};
+    let mut views = Vec::new();
+    let mut unnamed = item(&[State::Held]);
+    unnamed.subject = String::new();
+    let lists = [
+        vec![],
+        vec![item(&[State::Held])],
+        vec![unnamed; recipient::PAGE + 1],
+    ];
+    for address in addresses() {
+        let done = [Discarded, Nothing, Started, Stopped].map(Some);
+        for (items, done) in lists.iter().cycle().zip(done.into_iter().chain([None; 3])) {
             let view = recipient::View::of(&address, items, "/a/x", NOW);
-            templates.render("recipient.html", site, &view)?;
+            views.push(view.after(done.map(|_| Id(1)), done));
         }
-        let view = letters::View::of(&address, letters);
-        templates.render("letters.html", site, &view)?;
     }
-    for reading in [None, Some(preview::read(MESSAGE, 10_000))] {
-        let view = message::View {
-            message: recipient::Row::of(&held, NOW),
-            path: "/a/x".to_owned(),
-            form: "x".to_owned(),
-            reading,
-        };
-        templates.render("message.html", site, &view)?;
-    }
-    Ok(())
+    views
+}
+
+fn stops() -> impl Iterator<Item = letters::View> {
+    addresses()
+        .into_iter()
+        .map(|address| letters::View::of(&address, address.letters))
+}
+
+fn messages() -> impl Iterator<Item = message::View> {
+    let views = |reading: Option<Reading>| {
+        [State::Held, State::Delivered].map(|state| {
+            let mut item = item(&[state]);
+            item.subject.truncate(if reading.is_some() { 5 } else { 0 });
+            message::View {
+                message: recipient::Row::of(&item, NOW),
+                path: "/a/x".to_owned(),
+                form: "x".to_owned(),
+                reading: reading.clone(),
+            }
+        })
+    };
+    readings().into_iter().flat_map(views)
+}
+
+/// What [`preview::read`] comes to, in all its kinds.
+fn readings() -> [Option<Reading>; 4] {
+    let whole = preview::read(MESSAGE, MESSAGE.len() as u64);
+    let kind = |source, cut, name: &str| {
+        Some(Reading {
+            source,
+            cut,
+            attachments: vec![name.to_owned()],
+            ..whole.clone()
+        })
+    };
+    [
+        kind(Source::Html, true, "a.exe"),
+        kind(Source::Nothing, true, ""),
+        kind(Source::Nothing, false, ""),
+        None,
+    ]
+}
+
+/// Addresses whose letters stand in every way.
+fn addresses() -> Vec<Address> {
+    let standing = [Letters::On, Letters::Stopped, Letters::Failed];
+    let mut addresses: Vec<_> = standing
+        .map(|letters| Address {
+            letters,
+            ..address(ADDRESSES[0])
+        })
+        .into();
+    addresses.push(Address {
+        last_letter: None,
+        ..address(ADDRESSES[0])
+    });
+    addresses
 }
 
 /// A refused message with copies in these states, at most three.
@@ -128,18 +201,20 @@ fn copy(id: Id, address: &str, state: State) -> ItemRecipient {
 }
 
 pub(crate) fn judgement() -> Judgement {
-    let found = [
-        Scanned::Spam,
-        Scanned::Clean,
-        Scanned::Unscanned("too large".to_owned()),
-    ];
-    let scans = found.map(|found| Scan {
+    let scan = |found: &Scanned, score, limit| Scan {
         scanner: "spamassassin".to_owned(),
-        found,
-        score: Some(15.3),
-        limit: Some(5.0),
+        found: found.clone(),
+        score,
+        limit,
         tests: vec!["GTUBE".to_owned()],
-    });
+    };
+    let unscanned = Scanned::Unscanned("too large".to_owned());
+    let mut scans = Vec::new();
+    for found in [Scanned::Spam, Scanned::Clean, unscanned] {
+        scans.push(scan(&found, Some(15.3), Some(5.0)));
+        scans.push(scan(&found, Some(15.3), None));
+        scans.push(scan(&found, None, None));
+    }
     Judgement {
         ours: false,
         sender: ReversePath::from_address("ann@x.example").expect("an address"),
@@ -147,7 +222,7 @@ pub(crate) fn judgement() -> Judgement {
         spf: Spf::Pass,
         column: Column::Vouched(Vouched::Spf),
         rows: vec![Row::Other],
-        scans: Scans(scans.to_vec()),
+        scans: Scans(scans),
         identity: Some([0; 32]),
         spam: true,
     }

@@ -88,5 +88,5 @@ async fn page(pages: &Pages, visit: &Visit, item: &Item, choice: Choice) -> Answ
     let view = View::of(item, choice, until, pages.now())
         .with_form(pages.form_token(visit))
         .with_reading(pages.reading(item).await?);
-    pages.page("sender.html", &view)
+    pages.page("sender.html", visit.language, &view)
 }

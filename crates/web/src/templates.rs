@@ -8,48 +8,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use posthouse_hook::Language;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-/// Every file that can be replaced, with its built-in text.
-const BUILT_IN: [(&str, &str); 10] = [
-    (
-        "base.html",
-        include_str!("../../../templates/web/base.html"),
-    ),
-    (
-        "fault.html",
-        include_str!("../../../templates/web/fault.html"),
-    ),
-    (
-        "home.html",
-        include_str!("../../../templates/web/home.html"),
-    ),
-    (
-        "letters.html",
-        include_str!("../../../templates/web/letters.html"),
-    ),
-    (
-        "message.html",
-        include_str!("../../../templates/web/message.html"),
-    ),
-    (
-        "reading.html",
-        include_str!("../../../templates/web/reading.html"),
-    ),
-    (
-        "recipient.html",
-        include_str!("../../../templates/web/recipient.html"),
-    ),
-    (
-        "sender.html",
-        include_str!("../../../templates/web/sender.html"),
-    ),
-    ("icon.svg", include_str!("../../../templates/web/icon.svg")),
-    (
-        "style.css",
-        include_str!("../../../templates/web/style.css"),
-    ),
+use crate::speak;
+use crate::words::{self, Words};
+
+/// A built-in file of the pages.
+macro_rules! page {
+    ($name:literal) => {
+        (
+            concat!("web/", $name),
+            include_str!(concat!("../../../templates/web/", $name)),
+        )
+    };
+}
+
+/// Every file that can be replaced, with its built-in text: its path below the operator's directory.
+pub const BUILT_IN: [(&str, &str); 12] = [
+    page!("base.html"),
+    page!("fault.html"),
+    page!("home.html"),
+    page!("letters.html"),
+    page!("message.html"),
+    page!("reading.html"),
+    page!("recipient.html"),
+    page!("sender.html"),
+    page!("icon.svg"),
+    page!("style.css"),
+    ("words/en.toml", words::built_in(Language::En)),
+    ("words/de.toml", words::built_in(Language::De)),
 ];
 
 /// Why the templates cannot be used.
@@ -71,6 +60,9 @@ pub enum TemplateError {
         /// The names that there are.
         known: String,
     },
+    /// A catalogue of words is broken; the text names its file and key.
+    #[error("the words cannot be used: {0}")]
+    Words(String),
     /// A template is broken; the text names its file, line and column.
     #[error("a template is broken: {0}")]
     Broken(#[from] tera::Error),
@@ -84,21 +76,26 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    /// Loads the built-in templates and those in the operator's directory that replace them.
+    /// Loads the built-in templates and words, and those in the operator's directory that replace
+    /// them.
     pub(crate) fn load(dir: Option<&Path>) -> Result<Self, TemplateError> {
-        let overrides = dir.map(web_below).transpose()?.flatten();
-        let overrides = overrides.as_deref();
+        dir.map(refuse_unknown).transpose()?;
         let mut pages = Vec::new();
         let mut files = HashMap::new();
-        for (name, built_in) in BUILT_IN {
-            let text = text_of(name, built_in, overrides)?;
-            if name.ends_with(".html") {
+        for (path, built_in) in BUILT_IN {
+            let Some(name) = path.strip_prefix("web/") else {
+                continue;
+            };
+            let text = own_text(path, dir)?.map_or(Cow::Borrowed(built_in), Cow::Owned);
+            if is_page(name) {
                 pages.push((name, text));
             } else {
                 files.insert(name, Bytes::from(text.into_owned()));
             }
         }
+        let words = Words::read(|path| own_text(path, dir))?;
         let mut tera = Tera::new();
+        speak::teach(&mut tera, words);
         tera.add_raw_templates(pages)?;
         Ok(Self { tera, files })
     }
@@ -107,11 +104,13 @@ impl Templates {
     pub(crate) fn render(
         &self,
         name: &str,
+        language: Language,
         site: &impl Serialize,
         view: &impl Serialize,
     ) -> Result<String, tera::Error> {
         let mut context = Context::from_serialize(view)?;
         context.insert("site", site);
+        context.insert("lang", &language);
         self.tera.render(name, &context)
     }
 
@@ -121,55 +120,60 @@ impl Templates {
     }
 }
 
-/// The pages' part of the operator's directory, if it has one; its files are all known by name.
-fn web_below(dir: &Path) -> Result<Option<PathBuf>, TemplateError> {
-    let unreadable = |error| TemplateError::Unreadable {
-        path: dir.to_owned(),
-        error,
-    };
-    std::fs::read_dir(dir).map_err(unreadable)?;
-    let web = dir.join("web");
-    if !web.is_dir() {
-        return Ok(None);
-    }
-    refuse_unknown(&web)?;
-    Ok(Some(web))
+/// Whether tera renders the file; all others are served as they stand.
+fn is_page(name: &str) -> bool {
+    name.ends_with(".html")
 }
 
-/// The operator's text of a template if there is one, else the built-in text.
-fn text_of<'a>(
-    name: &str,
-    built_in: &'a str,
-    overrides: Option<&Path>,
-) -> Result<Cow<'a, str>, TemplateError> {
-    let Some(dir) = overrides else {
-        return Ok(Cow::Borrowed(built_in));
-    };
-    let path = dir.join(name);
+/// The operator's text of a file, if there is one.
+fn own_text(path: &str, dir: Option<&Path>) -> Result<Option<String>, TemplateError> {
+    let Some(dir) = dir else { return Ok(None) };
+    let path = dir.join(path);
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Cow::Owned(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Cow::Borrowed(built_in)),
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(TemplateError::Unreadable { path, error }),
     }
 }
 
 /// A misspelt file name would otherwise silently replace nothing.
 fn refuse_unknown(dir: &Path) -> Result<(), TemplateError> {
-    let unreadable = |error| TemplateError::Unreadable {
-        path: dir.to_owned(),
-        error,
-    };
-    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().unwrap_or_default();
-        let kind = path.extension().and_then(|e| e.to_str());
-        let ours = BUILT_IN.iter().any(|(known, _)| name == *known);
-        if matches!(kind, Some("html" | "css" | "svg")) && !ours {
-            let known = BUILT_IN.map(|(known, _)| known).join(", ");
-            return Err(TemplateError::Unknown { path, known });
+    files_in(dir)?;
+    for part in ["web", "words"] {
+        let part_dir = dir.join(part);
+        if !part_dir.is_dir() {
+            continue;
+        }
+        for path in files_in(&part_dir)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let kind = path.extension().and_then(|e| e.to_str());
+            let ours = known_in(part).any(|known| known == name);
+            if matches!(kind, Some("html" | "css" | "svg" | "toml")) && !ours {
+                let known = known_in(part).collect::<Vec<_>>().join(", ");
+                return Err(TemplateError::Unknown { path, known });
+            }
         }
     }
     Ok(())
+}
+
+/// The names of the files below one part of the directory.
+fn known_in(part: &str) -> impl Iterator<Item = &'static str> {
+    let names = BUILT_IN
+        .into_iter()
+        .filter_map(|(path, _)| path.split_once('/'));
+    names
+        .filter(move |(of, _)| *of == part)
+        .map(|(_, name)| name)
+}
+
+fn files_in(dir: &Path) -> Result<Vec<PathBuf>, TemplateError> {
+    let entries =
+        std::fs::read_dir(dir).and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect());
+    entries.map_err(|error| TemplateError::Unreadable {
+        path: dir.to_owned(),
+        error,
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +191,9 @@ mod tests {
     fn an_operators_template_takes_the_place_of_ours() {
         let templates = load_with("home.html", "<p>{{ word }}</p>").expect("valid");
         let view = serde_json::json!({"word": "<hi>"});
-        let page = templates.render("home.html", &(), &view).expect("rendered");
+        let page = templates
+            .render("home.html", Language::En, &(), &view)
+            .expect("rendered");
         assert_eq!(page, "<p>&lt;hi&gt;</p>");
         assert!(!templates.file("style.css").is_empty());
     }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use hyper::Method;
 use hyper::http::request::Parts;
-use posthouse_hook::{Id, LinkClaim, LinkKind};
+use hyper::{HeaderMap, Method, header};
+use posthouse_hook::{Id, Language, LinkClaim, LinkKind};
 use posthouse_store::{Actor, Who};
 
 use crate::client::{self, Peer};
@@ -23,6 +23,8 @@ pub(crate) struct Visit {
     pub(crate) message: Option<Id>,
     /// The client's address.
     pub(crate) from: Option<IpAddr>,
+    /// What the browser asks for. A page that knows better puts another one here.
+    pub(crate) language: Language,
     /// Whether somebody looks (GET), rather than a program that asks for the header (HEAD).
     pub(crate) looks: bool,
 }
@@ -45,6 +47,7 @@ impl Visit {
             path: format!("/{segment}/{}", token.to_ascii_lowercase()),
             message,
             from: None,
+            language: Language::default(),
             looks: false,
         })
     }
@@ -70,9 +73,17 @@ impl FromRequestParts<Arc<Pages>> for Visit {
         let peer = parts.extensions.get::<Peer>();
         let client = |p: &Peer| client::client(p.0.ip(), &parts.headers, &pages.trusted);
         visit.from = peer.map(client);
+        visit.language = language_of(&parts.headers);
         visit.looks = parts.method == Method::GET;
         Ok(visit)
     }
+}
+
+/// The language that a browser asks for; several fields are one (RFC 9110 §5.3).
+pub(crate) fn language_of(headers: &HeaderMap) -> Language {
+    let fields = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+    let fields: Vec<_> = fields.filter_map(|field| field.to_str().ok()).collect();
+    Language::from_accept_language(&fields.join(","))
 }
 
 /// A path as logs may hold it: what could be a secret, or anything that a stranger made up, is

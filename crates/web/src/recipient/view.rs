@@ -8,7 +8,7 @@ use super::deed::Done;
 use crate::show::{self, Moment};
 
 /// Messages on one page.
-pub(super) const PAGE: usize = 25;
+pub(crate) const PAGE: usize = 25;
 /// Longest name or subject in characters.
 const MAX_TEXT: usize = 200;
 
@@ -64,7 +64,7 @@ impl View {
     }
 
     /// The same as the page below `before`, behind what was done.
-    pub(super) fn after(mut self, before: Option<Id>, done: Option<Done>) -> Self {
+    pub(crate) fn after(mut self, before: Option<Id>, done: Option<Done>) -> Self {
         self.later = before.is_some();
         self.done = done;
         self
@@ -78,7 +78,8 @@ pub(crate) struct Row {
     from: String,
     subject: String,
     received: Moment,
-    size: String,
+    /// In octets.
+    size: u64,
 }
 
 impl Row {
@@ -93,7 +94,7 @@ impl Row {
             from: show::line(&from, MAX_TEXT),
             subject: show::line(&item.subject, MAX_TEXT),
             received: show::moment(item.received_at, now),
-            size: show::size(item.size),
+            size: item.size,
         }
     }
 }

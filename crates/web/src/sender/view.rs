@@ -94,7 +94,8 @@ pub(crate) struct View {
     sender: String,
     received: Moment,
     until: Moment,
-    size: String,
+    /// In octets.
+    size: u64,
     findings: Vec<Finding>,
     copies: Vec<CopyView>,
     form: String,
@@ -112,7 +113,7 @@ impl View {
             sender: show::line(&item.reverse_path.address(), MAX_TEXT),
             received: show::moment(item.received_at, now),
             until: show::moment(until, now),
-            size: show::size(item.size),
+            size: item.size,
             findings: item.judgement.as_ref().map(findings).unwrap_or_default(),
             copies: item.recipients.iter().map(|r| copy(r, now)).collect(),
             form: String::new(),
@@ -138,8 +139,8 @@ impl View {
 struct Finding {
     scanner: String,
     found: Found,
-    score: Option<String>,
-    limit: Option<String>,
+    score: Option<f64>,
+    limit: Option<f64>,
     tests: Vec<String>,
 }
 
@@ -164,8 +165,8 @@ fn finding(scan: &Scan) -> Finding {
             Scanned::Clean => Found::Clean,
             Scanned::Unscanned(_) => Found::Unscanned,
         },
-        score: scan.score.map(show::score),
-        limit: scan.limit.map(show::score),
+        score: scan.score,
+        limit: scan.limit,
         tests: names.map(|name| show::line(name, MAX_TEXT)).collect(),
     }
 }
