@@ -13,6 +13,7 @@ use posthouse_hook::{
     LookupError, Message, Mx, Outcome, Recipient, Resolver, ReversePath, Session, Spooled,
     SystemClock, Transaction,
 };
+use posthouse_plugins::{Filtered, Placing};
 use posthouse_relay::{Letters, LettersConfig, Relay, RelayConfig, Surroundings};
 use posthouse_store::{Audited, Settings, Store};
 use posthouse_tests::wait;
@@ -82,10 +83,12 @@ impl Site {
             .expect("a runtime");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(settings(&state), Arc::clone(&clock)).expect("a new store");
+        let zone: Arc<dyn Resolver> = Arc::new(zone);
         let around = Surroundings {
             hostname: Domain::parse("out.isp.example").expect("valid"),
             store: store.clone(),
-            resolver: Arc::new(zone),
+            rows: Arc::new(Placing::new(Filtered::default(), Arc::clone(&zone))),
+            resolver: zone,
             clock,
             reach: Default::default(),
         };

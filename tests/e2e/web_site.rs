@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use posthouse_hook::facts::Scans;
 use posthouse_hook::{
-    Clock, Column, Commit as _, Content, ForwardPath, Header, Id, Judgement, Kept, Link, Message,
-    Origin, Outcome, Receipt, Recipient, Refusal, ReversePath, Row, Scan, Scanned, Session, Spf,
-    Timestamp, Transaction, Vouched, Why,
+    Clock, Column, Commit as _, Content, ForwardPath, Header, Id, Judgement, Kept, Link,
+    LookupError, Message, Origin, Outcome, Receipt, Recipient, Refusal, ReversePath, Row, Rows,
+    Scan, Scanned, Session, Spf, Timestamp, Transaction, Vouched, Why,
 };
 use posthouse_store::{ReleaseCaps, Settings, State, Store};
 use posthouse_web::{Config, Limits, Pages, Rules, SelfRelease, SiteUrl, Web};
@@ -87,7 +87,8 @@ impl Site {
             caps: wanted.caps,
             retention: RETENTION,
         };
-        let pages = Pages::new(&config, rules, None, store.clone(), clock.clone());
+        let rows = Arc::new(OneFiltered);
+        let pages = Pages::new(&config, rules, None, store.clone(), clock.clone(), rows);
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(web.run(Arc::new(pages.expect("good templates")), stopped));
         Self {
@@ -300,5 +301,16 @@ impl Mail<'_> {
             identity: Some(identity),
             spam: true,
         }
+    }
+}
+
+/// Holds the domain `big.example` for filtered, and no other.
+struct OneFiltered;
+
+#[async_trait::async_trait]
+impl Rows for OneFiltered {
+    async fn row(&self, to: &ForwardPath) -> Result<Row, LookupError> {
+        let filtered = to.domain().is_some_and(|d| d.as_str() == "big.example");
+        Ok(if filtered { Row::Filtered } else { Row::Other })
     }
 }

@@ -88,6 +88,7 @@ impl Alone {
             clock: Arc::new(SystemClock),
             store: None,
             link_len: 57,
+            filtered: posthouse_plugins::Filtered::default(),
             templates: None,
         })
     }

@@ -39,7 +39,9 @@ pub use notes::Notes;
 pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};
 pub use plugin::{Plugin, PluginError};
 pub use point::HookPoint;
-pub use ports::{Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, SystemClock};
+pub use ports::{
+    Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, Rows, SystemClock,
+};
 pub use reply::{Enhanced, Refusal, Reply, ReplyError};
 pub use session::Session;
 pub use time::{Span, SpanError, Timestamp};

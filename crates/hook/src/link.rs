@@ -31,11 +31,19 @@ pub enum LinkKind {
     Confirm,
     /// Letters to one recipient: stop them, nothing else.
     Stop,
+    /// All that is held from one sender.
+    Manage,
 }
 
 impl LinkKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Item, Self::Address, Self::Confirm, Self::Stop];
+    pub const ALL: [Self; 5] = [
+        Self::Item,
+        Self::Address,
+        Self::Confirm,
+        Self::Stop,
+        Self::Manage,
+    ];
 
     /// The first segment of the link's path.
     pub fn segment(self) -> &'static str {
@@ -44,6 +52,7 @@ impl LinkKind {
             Self::Address => "a",
             Self::Confirm => "c",
             Self::Stop => "s",
+            Self::Manage => "m",
         }
     }
 
@@ -53,6 +62,7 @@ impl LinkKind {
             Self::Address => "address",
             Self::Confirm => "confirm",
             Self::Stop => "stop",
+            Self::Manage => "manage",
         }
     }
 }

@@ -105,7 +105,7 @@ impl Outcome {
     pub fn keeps_something(&self) -> bool {
         match self {
             Self::Accepted(_) => true,
-            Self::Refused { kept, .. } => kept.iter().any(|k| matches!(k, Kept::Held(_))),
+            Self::Refused { kept, .. } => kept.iter().any(|k| *k != Kept::Nothing),
         }
     }
 }

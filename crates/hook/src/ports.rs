@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::address::Domain;
+use crate::address::{Domain, ForwardPath};
+use crate::facts::Row;
 use crate::id::Id;
 use crate::link::Link;
 use crate::outcome::Outcome;
@@ -97,4 +98,12 @@ pub trait Resolver: Send + Sync {
     async fn txt(&self, domain: &Domain) -> Result<Vec<Vec<u8>>, LookupError>;
     /// PTR names.
     async fn names(&self, ip: IpAddr) -> Result<Vec<Domain>, LookupError>;
+}
+
+/// Places recipients in the matrix's rows. Implemented by the plugin that holds the matrix, for
+/// those who must know whether a redirect leads to a filtered address.
+#[async_trait]
+pub trait Rows: Send + Sync {
+    /// The row of a recipient; an error if DNS did not answer.
+    async fn row(&self, to: &ForwardPath) -> Result<Row, LookupError>;
 }

@@ -26,6 +26,8 @@ pub struct Recipient {
     pub forward_path: ForwardPath,
     /// What becomes of this recipient's copy.
     pub disposition: Disposition,
+    /// Where the copy goes in place of the forward-path, by the recipient's own standing choice.
+    pub redirect: Option<ForwardPath>,
 }
 
 impl Recipient {
@@ -34,6 +36,7 @@ impl Recipient {
         Self {
             forward_path,
             disposition: Disposition::Relay,
+            redirect: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! state or knows the configuration file: options come through [`build`], all else through
 //! [`Surroundings`].
 
+mod filtered;
 mod gtube;
 mod options;
 mod quarantine;
@@ -20,6 +21,7 @@ mod surroundings;
 #[cfg(test)]
 mod testing;
 
+pub use filtered::{Filtered, Placing};
 pub use options::{BadValue, BuildError, ListSpec, Options};
 pub use registry::{Build, Entry, PLUGINS, build, names};
 pub use surroundings::{AsideError, Common, Surroundings};

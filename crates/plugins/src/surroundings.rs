@@ -6,6 +6,7 @@ use std::sync::Arc;
 use posthouse_hook::{AddressList, Chain, Clock, DomainList, Live, NetworkList, Resolver};
 use posthouse_store::Store;
 
+use crate::filtered::Filtered;
 use crate::options::{BadValue, BuildError, ListSpec};
 
 /// What all plugins share. A clone shares it too.
@@ -27,6 +28,8 @@ pub struct Common {
     pub store: Option<Store>,
     /// The length of every link in octets ([`posthouse_hook::LinkKey::link_len`]).
     pub link_len: usize,
+    /// Where every quarantine leaves its list of filtered domains.
+    pub filtered: Filtered,
     /// Where an operator's own templates are; those that are missing there are built in.
     pub templates: Option<PathBuf>,
 }

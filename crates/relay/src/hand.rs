@@ -125,6 +125,7 @@ mod tests {
         let recipient = |id: &i64| ClaimedRecipient {
             id: copy(*id),
             forward_path: ForwardPath::Postmaster,
+            redirect: None,
             kind: Kind::Relayed,
             attempts: 0,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use posthouse_hook::{Clock, Domain, Live, Resolver};
+use posthouse_hook::{Clock, Domain, Live, Resolver, Rows};
 use posthouse_store::{AttemptResult, Attempted, Store};
 use tokio::sync::{mpsc, watch};
 
@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// To whom letters may go; may be swapped while the relay runs.
     pub reach: Live<Reach>,
+    /// Tells whether a redirect leads to a filtered address.
+    pub rows: Arc<dyn Rows>,
 }
 
 /// Why the relay cannot start.

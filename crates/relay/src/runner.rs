@@ -116,10 +116,7 @@ impl Runner {
         let mut jobs: HashMap<Target, Vec<usize>> = HashMap::new();
         let mut lost = Vec::new();
         for (at, copy) in parcel.claimed.recipients.iter().enumerate() {
-            match self
-                .routes
-                .target(&copy.forward_path, copy.kind, &self.ours)
-            {
+            match self.routes.target(copy.deliver_to(), copy.kind, &self.ours) {
                 Some(target) => jobs.entry(target).or_default().push(at),
                 None => lost.push((at, no_route())),
             }

@@ -163,6 +163,7 @@ fn log(parcel: &Parcel, at: usize, result: AttemptResult, answer: &Answer) {
         AttemptResult::Deferred(_) => "deferred",
         AttemptResult::Failed => "failed",
         AttemptResult::GivenBack => "given back",
+        AttemptResult::Withheld => "withheld",
     };
     tracing::info!(
         message = %claimed.id,

@@ -170,7 +170,7 @@ impl Transaction<'_> {
     }
 
     fn rcpt(&self, at: usize) -> String {
-        format!("RCPT TO:{}\r\n", self.claimed.recipients[at].forward_path)
+        format!("RCPT TO:{}\r\n", self.claimed.recipients[at].deliver_to())
     }
 
     /// Sends the message and hears what the next hop says to the dot.

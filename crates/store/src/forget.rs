@@ -47,7 +47,12 @@ fn forget_bytes(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
 /// Deletes all rows of a message that was never held, but its audit.
 fn forget(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
     let file = forget_bytes(db, message)?;
-    for (table, key) in [("recipient", "message"), ("message", "id")] {
+    // A redirected message has facts, in case that it comes back.
+    for (table, key) in [
+        ("recipient", "message"),
+        ("facts", "message"),
+        ("message", "id"),
+    ] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?
             .execute([message.0])?;
     }
@@ -57,7 +62,7 @@ fn forget(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
 /// Deletes all rows of a message that was held, but its audit.
 pub(crate) fn forget_held(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
     tally::forget_item(db, message)?;
-    for table in ["facts", "keeping", "feedback"] {
+    for table in ["keeping", "feedback", "request"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE message = ?1"))?
             .execute([message.0])?;
     }

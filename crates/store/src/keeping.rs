@@ -53,12 +53,23 @@ pub(crate) struct Eviction {
 
 /// Notes a message of which a copy is held from the start.
 pub(crate) fn note(db: &Connection, intake: &Intake) -> rusqlite::Result<()> {
-    let Some(facts) = &intake.facts else {
+    let Some(facts) = intake.facts.as_ref().filter(|_| intake.holds()) else {
         return Ok(());
     };
     let size = i64::try_from(intake.size).unwrap_or(i64::MAX);
     db.prepare_cached("INSERT INTO keeping (message, sender, size) VALUES (?1, ?2, ?3)")?
         .execute(params![intake.id.0, facts.sender, size])?;
+    Ok(())
+}
+
+/// Notes a message of which a copy came back to be held.
+pub(crate) fn note_again(db: &Connection, message: Id) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO keeping (message, sender, size)
+         SELECT m.id, f.sender, m.size FROM message m JOIN facts f ON f.message = m.id
+         WHERE m.id = ?1",
+    )?
+    .execute([message.0])?;
     Ok(())
 }
 

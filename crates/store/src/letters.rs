@@ -43,11 +43,12 @@ pub(crate) fn due(
     let mut statement = db.prepare_cached(&format!(
         "SELECT {ADDRESS} FROM address
          WHERE waiting IS NOT NULL AND letters = 'on'
-           AND (last_letter IS NULL OR last_letter <= ?1)
+           AND (last_letter IS NULL
+             OR last_letter <= ?1 - coalesce(interval_days * 86400000, ?3))
            AND (tried_at IS NULL OR tried_at <= ?2)
          ORDER BY waiting"
     ))?;
-    let since = (ask.now.before(ask.interval).0, ask.now.before(CAPPED).0);
+    let since = (ask.now.0, ask.now.before(CAPPED).0, millis(ask.interval));
     let mut due = Vec::new();
     for row in statement.query_map(since, address_of)? {
         if due.len() == ask.limit {
@@ -79,6 +80,10 @@ fn one_due(db: &Connection, key: &LinkKey, row: AddressRow) -> rusqlite::Result<
         newest,
         address,
     }))
+}
+
+fn millis(interval: Duration) -> i64 {
+    i64::try_from(interval.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// How the address was last written on an envelope, while something is held for it.
@@ -169,9 +174,12 @@ fn still_due(
 ) -> rusqlite::Result<bool> {
     db.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM address WHERE id = ?1 AND letters = 'on'
-           AND waiting IS NOT NULL AND (last_letter IS NULL OR last_letter <= ?2))",
+           AND waiting IS NOT NULL AND (last_letter IS NULL
+             OR last_letter <= ?2 - coalesce(interval_days * 86400000, ?3)))",
     )?
-    .query_row(params![address.0, now.before(interval).0], |row| row.get(0))
+    .query_row(params![address.0, now.0, millis(interval)], |row| {
+        row.get(0)
+    })
 }
 
 /// Who made the address wait since its last letter, the newest first. A message counts from its

@@ -7,9 +7,11 @@ mod addresses;
 mod audit;
 mod body;
 mod caps;
+mod choices;
 mod copies;
 mod crowd;
 mod db;
+mod errands;
 mod forget;
 mod handoff;
 mod intake;
@@ -20,6 +22,7 @@ mod model;
 mod quarantine;
 mod queue;
 mod readers;
+mod requests;
 mod room;
 mod rows;
 mod spool;
@@ -31,9 +34,11 @@ mod writer;
 pub use handoff::Reserved;
 pub use intake::would_cause_letters;
 pub use model::{
-    Actor, Address, AttemptResult, Attempted, Audited, Bounds, Claimed, ClaimedRecipient, CopyId,
-    Counts, Done, Expiries, Filter, Item, ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent,
-    Letters, OwnMessage, Proven, ReleaseCaps, Released, Selection, Settings, Who,
+    Actor, Address, Asked, AttemptResult, Attempted, Audited, Bounds, Choices, Claimed,
+    ClaimedRecipient, Confirmed, CopyId, Counts, Done, Errand, ErrandKind, Expiries, Filter, Item,
+    ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent, Letters, Objection, OwnMessage, Owner,
+    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender,
+    SenderChoice, Settings, Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::caps::{self, Cap, Cause, domain_of, network_of};
 use crate::copies::{self, Change, Copy, apply, selected};
-use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
+use crate::keeping;
+use crate::model::{Actor, Done, Kind, ReleaseCaps, Released, Selection};
 use crate::state::{Event, State};
 
 /// Releases are counted within a day.
@@ -33,24 +34,111 @@ pub(crate) fn release(
         }
         caps::count(db, &caps, now)?;
     }
-    let change = Change::of(Event::Release, now, Some(now));
-    for copy in &held {
-        apply(db, copy, &change, by)?;
-        mark_released(db, copy, now)?;
-    }
+    release_held(db, &held, Kind::Released, by, now)?;
     Ok(Released::Done(Done {
         changed: held.len(),
         untouched: others.len(),
     }))
 }
 
-/// The permanent mark: a released copy never meets the chain again, and has routes of its own.
-fn mark_released(db: &Connection, copy: &Copy, now: Timestamp) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE recipient SET kind = 'released', queued_at = ?3 WHERE message = ?1 AND id = ?2",
-    )?
-    .execute(params![copy.id.message.0, copy.id.recipient.0, now.0])?;
+/// Releases the held copies of a selection as a kind, whatever the caps.
+pub(crate) fn release_as(
+    db: &Connection,
+    what: &Selection,
+    kind: Kind,
+    by: &Actor,
+    now: Timestamp,
+) -> rusqlite::Result<Done> {
+    let (held, others): (Vec<_>, Vec<_>) = selected(db, what)?
+        .into_iter()
+        .partition(|copy| copy.state == State::Held);
+    release_held(db, &held, kind, by, now)?;
+    Ok(Done {
+        changed: held.len(),
+        untouched: others.len(),
+    })
+}
+
+fn release_held(
+    db: &Connection,
+    held: &[Copy],
+    kind: Kind,
+    by: &Actor,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let change = Change::of(Event::Release, now, Some(now));
+    for copy in held {
+        apply(db, copy, &change, by)?;
+        mark_released(db, copy, kind, now)?;
+    }
     Ok(())
+}
+
+/// The permanent mark: a released copy never meets the chain again, and has routes of its own. It
+/// goes where its recipient redirects all mail by now.
+fn mark_released(db: &Connection, copy: &Copy, kind: Kind, now: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE recipient SET kind = ?4, queued_at = ?3, target = (
+           SELECT a.target FROM address a
+           WHERE a.address = lower(recipient.address) AND a.choice = 'redirect')
+         WHERE message = ?1 AND id = ?2",
+    )?
+    .execute(params![
+        copy.id.message.0,
+        copy.id.recipient.0,
+        now.0,
+        kind.name()
+    ])?;
+    Ok(())
+}
+
+/// A redirect is over, so its owner finds the copy in the quarantine, as one of the filtered row.
+pub(crate) fn withhold(db: &Connection, copy: &Copy, now: Timestamp) -> rusqlite::Result<()> {
+    let key = (copy.id.message.0, copy.id.recipient.0);
+    db.prepare_cached(
+        "UPDATE recipient SET kind = 'relayed', target = NULL, filtered = 1,
+           owner = (SELECT a.id FROM address a WHERE a.address = lower(recipient.address))
+         WHERE message = ?1 AND id = ?2",
+    )?
+    .execute([key.0, key.1])?;
+    db.prepare_cached("UPDATE message SET held = 1 WHERE id = ?1")?
+        .execute([key.0])?;
+    keeping::note_again(db, copy.id.message)?;
+    db.prepare_cached(
+        "UPDATE address SET waiting = coalesce(waiting, ?2) WHERE address = lower(?1)
+         AND EXISTS (SELECT 1 FROM facts f WHERE f.message = ?3 AND f.letters)",
+    )?
+    .execute(params![copy.address, now.0, key.0])?;
+    Ok(())
+}
+
+/// Releases one recipient's own copy to the address itself, if its owner did not so `daily` times
+/// within a day.
+pub(crate) fn release_own(
+    db: &Connection,
+    what: &Selection,
+    owner: &str,
+    daily: u32,
+    by: &Actor,
+    now: Timestamp,
+) -> rusqlite::Result<Released> {
+    let cap = [Cap::new(
+        "recipient_releases",
+        format!("release by {owner}"),
+        WINDOW,
+        daily,
+    )];
+    let held = selected(db, what)?
+        .iter()
+        .any(|copy| copy.state == State::Held);
+    if !held {
+        return release_as(db, what, Kind::Released, by, now).map(Released::Done);
+    }
+    if let Some(cap) = caps::reached(db, &cap, now)? {
+        return Ok(Released::Capped(cap));
+    }
+    caps::count(db, &cap, now)?;
+    release_as(db, what, Kind::Released, by, now).map(Released::Done)
 }
 
 /// The caps on the release of these copies of one message.

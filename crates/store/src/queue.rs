@@ -10,7 +10,8 @@ use crate::addresses;
 use crate::audit::clean;
 use crate::copies::{self, COPY, Change, Copy, apply, copy_of};
 use crate::model::{Actor, AttemptResult, Attempted, ClaimedRecipient, CopyId, Kind, Who};
-use crate::rows::{forward_path, reverse_path};
+use crate::quarantine;
+use crate::rows::{forward_path, redirect, reverse_path};
 use crate::state::{Event, State};
 
 /// The calendar of what is due.
@@ -102,7 +103,7 @@ struct DueCopy {
 
 fn due_copies(db: &Connection, message: Id, now: Timestamp) -> rusqlite::Result<Vec<DueCopy>> {
     db.prepare_cached(&format!(
-        "SELECT {COPY}, attempts, queued_at FROM recipient
+        "SELECT {COPY}, attempts, queued_at, target FROM recipient
          WHERE message = ?1 AND due_at <= ?2 ORDER BY id"
     ))?
     .query_map([message.0, now.0], |row| {
@@ -111,6 +112,7 @@ fn due_copies(db: &Connection, message: Id, now: Timestamp) -> rusqlite::Result<
             recipient: ClaimedRecipient {
                 id: copy.id,
                 forward_path: forward_path(row, 3)?,
+                redirect: redirect(row, 7)?,
                 kind: copy.kind,
                 attempts: row.get(5)?,
             },
@@ -210,6 +212,9 @@ pub(crate) fn settle(
         tracing::warn!(recipient = %copy.id.recipient, state = copy.state.name(), "attempt on a copy that was not being sent");
         return Ok(None);
     }
+    if event == Event::Withhold {
+        quarantine::withhold(db, &copy, now)?;
+    }
     if event == Event::Fail && copy.kind == Kind::Letter {
         addresses::end_letters(db, &copy.address)?;
     }
@@ -223,6 +228,7 @@ fn event_of(result: AttemptResult, now: Timestamp) -> (Event, Option<Timestamp>)
         AttemptResult::Deferred(until) => (Event::Defer, Some(until)),
         AttemptResult::Failed => (Event::Fail, None),
         AttemptResult::GivenBack => (Event::GiveBack, Some(now)),
+        AttemptResult::Withheld => (Event::Withhold, None),
     }
 }
 

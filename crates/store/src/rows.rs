@@ -14,7 +14,8 @@ use crate::state::State;
 const ITEM: &str = "m.id, m.received_at, m.reverse_path, m.client, m.helo, m.size, m.refused,
     f.from_text, f.subject, f.date, f.judgement, f.trail
     FROM message m LEFT JOIN facts f ON f.message = m.id";
-const RECIPIENT: &str = "id, address, state, filtered, kind, attempts, due_at, said, changed_at";
+const RECIPIENT: &str = "id, address, state, filtered, kind, attempts, due_at, said, changed_at,
+    target IS NOT NULL";
 /// Messages that a list gives when no limit is asked for, and the most that it ever gives.
 const PAGE: usize = 100;
 const MOST: usize = 10_000;
@@ -33,6 +34,14 @@ pub(crate) fn state(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<State> 
 pub(crate) fn forward_path(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ForwardPath> {
     let text: String = row.get(column)?;
     ForwardPath::from_address(&text).map_err(|_| unreadable(column, &text))
+}
+
+/// Where a copy goes in place of its address.
+pub(crate) fn redirect(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Option<ForwardPath>> {
+    match row.get::<_, Option<String>>(column)? {
+        Some(_) => forward_path(row, column).map(Some),
+        None => Ok(None),
+    }
 }
 
 pub(crate) fn reverse_path(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ReversePath> {
@@ -60,7 +69,31 @@ pub(crate) fn items(
     filter: &Filter,
     owner: Option<Id>,
 ) -> rusqlite::Result<Vec<Item>> {
-    let wanted = condition(filter, owner);
+    list(db, filter, condition(filter, owner))
+}
+
+/// Messages of which this sender (unwrapped, lower case) was told that they are held.
+pub(crate) fn items_from(
+    db: &Connection,
+    sender: &str,
+    filter: &Filter,
+) -> rusqlite::Result<Vec<Item>> {
+    let mut wanted = condition(filter, None);
+    wanted.and("f.sender = ?", sender.to_owned());
+    wanted.terms.push("m.refused".to_owned());
+    list(db, filter, wanted)
+}
+
+/// How many messages from this sender (unwrapped, lower case) are held.
+pub(crate) fn held_from(db: &Connection, sender: &str) -> rusqlite::Result<usize> {
+    db.prepare_cached(
+        "SELECT count(*) FROM facts f WHERE f.sender = ?1 AND EXISTS (
+           SELECT 1 FROM recipient r WHERE r.message = f.message AND r.state = 'held')",
+    )?
+    .query_row([sender], |row| row.get(0))
+}
+
+fn list(db: &Connection, filter: &Filter, wanted: Condition) -> rusqlite::Result<Vec<Item>> {
     let limit = match filter.limit {
         0 => PAGE,
         n => n.min(MOST),
@@ -114,6 +147,12 @@ fn condition(filter: &Filter, owner: Option<Id>) -> Condition {
     }
     if let Some(sender) = &filter.sender {
         wanted.and("lower(m.reverse_path) = ?", sender.to_ascii_lowercase());
+    }
+    if let Some(text) = &filter.text {
+        wanted.and(
+            "instr(lower(f.from_text || char(10) || f.subject || char(10) || m.reverse_path), ?) > 0",
+            text.to_lowercase(),
+        );
     }
     let copies = condition_on_copies(filter, owner);
     if !copies.terms.is_empty() {
@@ -195,6 +234,7 @@ fn recipient_of(row: &SqlRow<'_>) -> rusqlite::Result<ItemRecipient> {
             .map(Timestamp),
         said: row.get(7)?,
         changed_at: Timestamp(row.get(8)?),
+        redirected: row.get(9)?,
     })
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Event {
     Discard,
     /// The retention is over.
     Expire,
+    /// The redirect that it was on its way by is over.
+    Withhold,
 }
 
 impl State {
@@ -93,7 +95,7 @@ impl State {
 
 impl Event {
     /// Every event.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Claim,
         Self::GiveBack,
         Self::Deliver,
@@ -104,6 +106,7 @@ impl Event {
         Self::Release,
         Self::Discard,
         Self::Expire,
+        Self::Withhold,
     ];
 
     /// The name in the audit.
@@ -119,6 +122,7 @@ impl Event {
             Self::Release => "release",
             Self::Discard => "discard",
             Self::Expire => "expire",
+            Self::Withhold => "withhold",
         }
     }
 
@@ -142,6 +146,7 @@ pub(crate) fn next(state: State, event: Event) -> Option<State> {
         (Sending, Event::Deliver) => Some(Delivered),
         (Sending, Event::Defer) => Some(Deferred),
         (Sending, Event::Fail) => Some(Failed),
+        (Sending, Event::Withhold) => Some(Held),
         (Queued | Deferred, Event::Suspend) => Some(Suspended),
         (Deferred | Suspended, Event::Retry) => Some(Queued),
         (Held | Queued | Deferred | Suspended, Event::Discard) => Some(Discarded),
@@ -155,15 +160,15 @@ mod tests {
 
     /// One line a state, one column an event, in the order of `Event::ALL`; `-` is impossible.
     const TABLE: &str = "
-        held      - - - - - - - queued discarded expired
-        queued    sending - - - - suspended - - discarded -
-        sending   - queued delivered deferred failed - - - - -
-        deferred  sending - - - - suspended queued - discarded -
-        suspended - - - - - - queued - discarded -
-        delivered - - - - - - - - - -
-        failed    - - - - - - - - - -
-        discarded - - - - - - - - - -
-        expired   - - - - - - - - - -
+        held      - - - - - - - queued discarded expired -
+        queued    sending - - - - suspended - - discarded - -
+        sending   - queued delivered deferred failed - - - - - held
+        deferred  sending - - - - suspended queued - discarded - -
+        suspended - - - - - - queued - discarded - -
+        delivered - - - - - - - - - - -
+        failed    - - - - - - - - - - -
+        discarded - - - - - - - - - - -
+        expired   - - - - - - - - - - -
     ";
 
     #[test]

@@ -4,6 +4,7 @@ mod commit;
 mod deeds;
 mod people;
 mod relaying;
+mod standing;
 mod tidying;
 
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use posthouse_hook::{Clock, CommitError, Content, Id, IdMaker, LinkKey, Timestamp};
+use posthouse_hook::{Clock, CommitError, Content, Id, IdMaker, LinkKey, Live, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc};
 
@@ -19,15 +20,15 @@ use crate::body::{self, Bytes};
 use crate::crowd::Crowd;
 use crate::db::at;
 use crate::handoff::Budget;
-use crate::intake::UNSCANNED_KEY;
+use crate::intake::{DISCARDED_KEY, UNSCANNED_KEY};
 use crate::keeping::{self, Bound};
-use crate::model::{Claimed, Counts, Expiries, Settings};
+use crate::model::{Choices, Claimed, Counts, Expiries, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
 use crate::spool::Spool;
 use crate::tally::{self, Window};
 use crate::writer::{Haste, Writer};
-use crate::{db, keyfile, letters, queue, rows};
+use crate::{choices, db, keyfile, letters, queue, rows};
 
 const DAY: Window = Window::Hours(24);
 
@@ -86,6 +87,10 @@ struct Inner {
     /// Whether somebody took the receiving end.
     handing_over: AtomicBool,
     changed: Notify,
+    /// Somebody asked for mail of ours.
+    errands: Notify,
+    choices: Live<Choices>,
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Store {
@@ -102,13 +107,11 @@ impl Store {
         let swept = spool.sweep(&body::spooled(&db)?)?;
         let returned = return_leases(&db, clock.now())?;
         tracing::info!(state = %settings.state.display(), swept, returned, "store is open");
+        let choices = choices::all(&db)?;
         let writer = Writer::start(db)?;
+        let writing = Some((writer, lock));
         Ok(Self::assemble(
-            settings,
-            clock,
-            spool,
-            secret,
-            Some((writer, lock)),
+            settings, clock, spool, secret, choices, writing,
         ))
     }
 
@@ -121,7 +124,10 @@ impl Store {
         }
         let spool = Spool::at(settings.state.join("spool"));
         let secret = keyfile::load(&settings.state)?;
-        Ok(Self::assemble(settings, clock, spool, secret, None))
+        let choices = choices::all(&db::open_reader(&ledger)?)?;
+        Ok(Self::assemble(
+            settings, clock, spool, secret, choices, None,
+        ))
     }
 
     fn assemble(
@@ -129,6 +135,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         spool: Spool,
         secret: [u8; 32],
+        choices: Choices,
         writing: Option<(Writer, File)>,
     ) -> Self {
         let (fresh, fresh_end) = mpsc::unbounded_channel();
@@ -143,6 +150,9 @@ impl Store {
             fresh_end: Mutex::new(Some(fresh_end)),
             handing_over: AtomicBool::new(false),
             changed: Notify::new(),
+            errands: Notify::new(),
+            choices: Live::new(choices),
+            reloading: tokio::sync::Mutex::new(()),
             writing,
             spool,
             clock,
@@ -198,6 +208,7 @@ impl Store {
                     states: rows::counts(db)?,
                     letters_capped: tally::sum(db, letters::CAPPED_KEY, DAY, now)?.into(),
                     letters_kept_back: letters::kept_back(db)?,
+                    discarded: tally::sum(db, DISCARDED_KEY, DAY, now)?.into(),
                     relayed_unscanned: tally::sum(db, UNSCANNED_KEY, DAY, now)?.into(),
                     held_octets: keeping::held_octets(db)?,
                     sample_octets: keeping::sample_octets(db)?,

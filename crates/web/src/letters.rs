@@ -41,7 +41,7 @@ pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted:
 async fn address_of(pages: &Pages, visit: &Visit) -> Result<Address, Fault> {
     match pages.prove(visit).await? {
         Proven::Stop(address) => Ok(address),
-        Proven::Item(_) | Proven::Address(_) => Err(Fault::NotFound),
+        _ => Err(Fault::NotFound),
     }
 }
 

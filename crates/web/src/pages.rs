@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use hyper::{HeaderMap, header};
-use posthouse_hook::{Clock, Id, Language, NetworkList, Timestamp};
+use posthouse_hook::{Clock, Id, Language, NetworkList, Rows, Timestamp};
 use posthouse_store::{Item, Proven, Store};
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct Pages {
     pub(crate) store: Store,
     pub(crate) rules: Rules,
     pub(crate) site: Site,
+    #[expect(dead_code, reason = "redirects are asked for on pages to come")]
+    /// Tells whether a redirect would lead to a filtered address.
+    pub(crate) rows: Arc<dyn Rows>,
     pub(crate) trusted: NetworkList,
     /// Within which a request is read and answered.
     pub(crate) time_limit: Duration,
@@ -60,12 +63,14 @@ impl Pages {
         templates: Option<&Path>,
         store: Store,
         clock: Arc<dyn Clock>,
+        rows: Arc<dyn Rows>,
     ) -> Result<Self, TemplateError> {
         let (site, templates) = load(config, templates)?;
         Ok(Self {
             store,
             rules,
             site,
+            rows,
             trusted: config.trusted_proxies.clone(),
             time_limit: config.limits.request_timeout,
             clock,

@@ -73,7 +73,7 @@ pub(crate) fn back_to_list(visit: &Visit, done: Done) -> axum::response::Respons
 pub(crate) async fn address_of(pages: &Pages, visit: &Visit) -> Result<Address, Fault> {
     match pages.prove(visit).await? {
         Proven::Address(address) => Ok(address),
-        Proven::Item(_) | Proven::Stop(_) => Err(Fault::NotFound),
+        _ => Err(Fault::NotFound),
     }
 }
 

@@ -8,7 +8,7 @@ use posthouse_hook::{
     Column, ForwardPath, Id, Judgement, Language, Origin, ReversePath, Row, Scan, Scanned, Spf,
     Timestamp, Trail, Vouched,
 };
-use posthouse_store::{Address, Item, ItemRecipient, Kind, Letters, State};
+use posthouse_store::{Address, Item, ItemRecipient, Kind, Letters, RecipientChoice, State};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
@@ -197,6 +197,7 @@ fn copy(id: Id, address: &str, state: State) -> ItemRecipient {
         next_attempt: Some(NOW),
         said: "250 2.0.0 OK".to_owned(),
         changed_at: NOW,
+        redirected: false,
     }
 }
 
@@ -235,6 +236,10 @@ pub(crate) fn address(address: &str) -> Address {
         address: address.to_owned(),
         letters: Letters::On,
         last_letter: Some(NOW),
+        choice: RecipientChoice::Hold,
+        chosen_at: None,
+        interval_days: None,
+        language: None,
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn act(
 async fn item_of(pages: &Pages, visit: &Visit) -> Result<Box<Item>, Fault> {
     match pages.prove(visit).await? {
         Proven::Item(item) => Ok(item),
-        Proven::Address(_) | Proven::Stop(_) => Err(Fault::NotFound),
+        _ => Err(Fault::NotFound),
     }
 }
 

@@ -55,8 +55,9 @@ impl Visit {
     /// The visitor, for the audit.
     pub(crate) fn actor(&self) -> Actor {
         let who = match self.claim.kind {
-            LinkKind::Item => Who::Sender,
-            LinkKind::Address | LinkKind::Confirm | LinkKind::Stop => Who::Recipient,
+            LinkKind::Item | LinkKind::Manage => Who::Sender,
+            LinkKind::Address | LinkKind::Stop => Who::Recipient,
+            LinkKind::Confirm => Who::Confirmer,
         };
         Actor {
             who,

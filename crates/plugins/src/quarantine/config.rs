@@ -1,6 +1,6 @@
 //! The options of `quarantine`, and what is made of them at the start.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::options::{BadValue, BuildError, ListSpec};
 use crate::surroundings::{Surroundings, addresses, chain, domains};
 
 const REFUSAL: &str = include_str!("../../../../templates/mail/refusal.txt");
+const TURNED: &str = include_str!("../../../../templates/mail/refusal-unheld.txt");
 const UNSCANNED: &str = include_str!("../../../../templates/mail/refusal-unscanned.txt");
 
 /// The keys as the operator writes them.
@@ -35,6 +36,7 @@ pub(super) struct Config {
     unscanned: Unscanned,
     #[serde(default = "held_refusal")]
     refusal: String,
+    tell_recipient_past: Option<NonZeroUsize>,
 }
 
 fn yes() -> bool {
@@ -83,6 +85,10 @@ pub(super) struct Settings {
     pub(super) refusal: Refusal,
     /// For what is held because it could not be scanned.
     pub(super) unscanned_refusal: Refusal,
+    /// For what somebody's choice keeps no copy of.
+    pub(super) turned_refusal: Refusal,
+    /// From so many held messages of one sender on, the recipients are told in place of it.
+    pub(super) tell_recipient_past: Option<usize>,
 }
 
 impl Config {
@@ -90,9 +96,11 @@ impl Config {
     pub(super) fn load(self, parts: &mut dyn Surroundings) -> Result<Settings, BuildError> {
         let scan = chain(parts, "scan", &self.scan)?;
         only_measures(&scan)?;
+        let filtered = domains(parts, "filtered_domains", &self.filtered_domains)?;
+        parts.common().filtered.add(filtered.clone());
         Ok(Settings {
             scan,
-            filtered: domains(parts, "filtered_domains", &self.filtered_domains)?,
+            filtered,
             scan_vouched: self.scan_vouched,
             scan_when: self.scan_when,
             scan_one_in: self.scan_one_in,
@@ -101,6 +109,8 @@ impl Config {
             unscanned: self.unscanned,
             refusal: refusal(parts, &self.refusal, "refusal.txt", REFUSAL)?,
             unscanned_refusal: refusal(parts, &self.refusal, "refusal-unscanned.txt", UNSCANNED)?,
+            turned_refusal: turned(parts, &self.refusal)?,
+            tell_recipient_past: self.tell_recipient_past.map(NonZeroUsize::get),
         })
     }
 }
@@ -135,6 +145,22 @@ fn refusal(
     usable(codes, &text, common.link_len).map_err(|(problem, way_out)| {
         let problem = format!("with mail/{file}: {problem}");
         BadValue::new("refusal", codes, problem, way_out).into()
+    })
+}
+
+/// The refusal of what is not held; it wants no link.
+fn turned(parts: &dyn Surroundings, codes: &str) -> Result<Refusal, BuildError> {
+    let file = "refusal-unheld.txt";
+    let text = template(parts.common().templates.as_deref(), file, TURNED)?;
+    Refusal::from_config(codes, &text, 0).map_err(|error| {
+        let way_out = "write at least one line of words";
+        BadValue::new(
+            "refusal",
+            codes,
+            format!("with mail/{file}: {error}"),
+            way_out,
+        )
+        .into()
     })
 }
 

@@ -76,6 +76,7 @@ impl Quarantine {
     fn verdict(&self, told: Told, answer: &Answer) -> Verdict {
         match (told, answer) {
             (Told::Accepted, _) => Verdict::Pass,
+            (Told::Turned, _) => Verdict::Refuse(self.settings.turned_refusal.clone()),
             (Told::Refused, Answer::Unscanned(_)) => {
                 Verdict::Refuse(self.settings.unscanned_refusal.clone())
             }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use posthouse_hook::plugin::PluginError;
 use posthouse_hook::{
-    Column, ForwardPath, Live, NetworkList, Origin, ReversePath, Row, Session, Spf, Transaction,
+    Column, ForwardPath, Live, NetworkList, Origin, Recipient, ReversePath, Row, Session, Spf,
+    Transaction,
 };
+use posthouse_store::{Choices, SenderChoice, Store};
 
 use super::Quarantine;
 use super::matrix::could_act;
@@ -29,8 +31,10 @@ pub(super) struct Facts {
     /// Whether the sender\'s domain is ours.
     pub(super) ours: bool,
     pub(super) column: Column,
-    /// For each recipient, in order.
+    /// For each recipient, in order: the row of the address that its copy goes to.
     pub(super) rows: Vec<Placed>,
+    /// Where each copy goes in place of its forward-path.
+    redirects: Vec<Option<ForwardPath>>,
 }
 
 impl Facts {
@@ -41,8 +45,7 @@ impl Facts {
         let helo = session.helo.as_deref().unwrap_or_default();
         let ours = common.our_servers.load();
         let walk = walk(&tx.message.header, session.client_ip(), helo, &ours);
-        let to: Vec<&ForwardPath> = tx.recipients.iter().map(|r| &r.forward_path).collect();
-        let (spf, rows) = tokio::join!(plugin.spf(&walk, &sender), plugin.rows(&to));
+        let (spf, placed) = tokio::join!(plugin.spf(&walk, &sender), plugin.effective(tx));
         let evidence = Evidence {
             spf,
             domain: whose(plugin, &sender),
@@ -55,7 +58,23 @@ impl Facts {
             sender,
             walk,
             spf,
-            rows,
+            rows: placed.rows,
+            redirects: placed.redirects,
+        }
+    }
+
+    /// Applies the recipients' redirects, once.
+    pub(super) fn redirect(&self, tx: &mut Transaction) {
+        for (recipient, redirect) in tx.recipients.iter_mut().zip(&self.redirects) {
+            recipient.redirect.clone_from(redirect);
+        }
+    }
+
+    /// The standing choice of a sender who is vouched for; of others, anybody could write the name.
+    pub(super) fn vouched_choice(&self, choices: &Choices) -> SenderChoice {
+        match self.column {
+            Column::Vouched(_) => choices.of_sender(&self.sender.address()),
+            Column::NotVouched => SenderChoice::Hold,
         }
     }
 
@@ -93,6 +112,10 @@ impl Facts {
         session.remark(format_args!("SPF of {} there: {}", self.sender, self.spf));
         session.remark(vouch::why(&self.sender, self.column, self.spf));
         session.remark(self.rows_in_words());
+        let redirected = self.redirects.iter().flatten().count();
+        if redirected > 0 {
+            session.remark(format_args!("{redirected} redirected by their recipients"));
+        }
     }
 
     fn rows_in_words(&self) -> String {
@@ -139,10 +162,38 @@ fn where_is(walk: &Walk, networks: &Live<NetworkList>) -> Place {
     }
 }
 
+/// The effective addresses of a transaction.
+struct Effective {
+    rows: Vec<Placed>,
+    redirects: Vec<Option<ForwardPath>>,
+}
+
 impl Quarantine {
-    async fn rows(&self, to: &[&ForwardPath]) -> Vec<Placed> {
+    /// Judges each recipient by where its copy goes: to its redirect, unless that is filtered by
+    /// now or DNS cannot tell.
+    async fn effective(&self, tx: &Transaction) -> Effective {
+        let choices = self.common.store.as_ref().map(Store::choices);
+        let target = |r: &Recipient| {
+            choices
+                .as_ref()?
+                .of_recipient(&r.forward_path)
+                .target()
+                .cloned()
+        };
+        let targets: Vec<Option<ForwardPath>> = tx.recipients.iter().map(target).collect();
+        let own = tx.recipients.iter().map(|r| &r.forward_path);
+        let all: Vec<&ForwardPath> = own.chain(targets.iter().flatten()).collect();
         let filtered = self.settings.filtered.load();
-        place(&filtered, &*self.common.resolver, to).await
+        let mut rows = place(&filtered, &*self.common.resolver, &all).await;
+        let mut theirs = rows.split_off(targets.len()).into_iter();
+        let mut redirects = targets;
+        for (row, redirect) in rows.iter_mut().zip(&mut redirects) {
+            match redirect.as_ref().and_then(|_| theirs.next()) {
+                Some(Ok(Row::Other)) => *row = Ok(Row::Other),
+                _ => *redirect = None,
+            }
+        }
+        Effective { rows, redirects }
     }
 
     /// SPF at the origin; without an origin there is nothing to check.

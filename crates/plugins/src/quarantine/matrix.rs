@@ -25,6 +25,8 @@ pub(super) enum Told {
     Refused,
     /// 250, as if nothing had happened.
     Accepted,
+    /// A refusal without a link: somebody's standing choice keeps nothing.
+    Turned,
 }
 
 /// Whether the recipient is written to. The row alone decides it.
@@ -44,6 +46,7 @@ impl fmt::Display for Cell {
         f.write_str(match told {
             Refused => ", refuse",
             Accepted => ", accept",
+            Turned => ", refuse without holding",
         })?;
         f.write_str(match letter {
             Write => ", letter",

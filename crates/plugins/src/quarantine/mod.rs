@@ -4,6 +4,7 @@
 //! scan runs aside and only measures; the commit, the letter and the DSN are others' work.
 
 mod answer;
+mod choices;
 mod config;
 mod decide;
 mod deeds;
@@ -24,13 +25,16 @@ use async_trait::async_trait;
 use posthouse_hook::facts::Scans;
 use posthouse_hook::plugin::{Answer as Said, Nature, PluginError};
 use posthouse_hook::{
-    Chain, HookPoint, Plugin, Refusal, ReversePath, Session, Transaction, Verdict,
+    Chain, HookPoint, Plugin, Recipient, Refusal, ReversePath, Session, Transaction, Verdict,
 };
+use posthouse_store::{SenderChoice, Store};
 
 use self::answer::{Answer, answer};
 use self::config::{Config, ScanWhen, Settings, Unscanned};
-use self::decide::decide;
+use self::decide::{Decision, decide};
 use self::facts::Facts;
+use self::matrix::Told;
+pub(crate) use self::rows::row;
 use crate::options::{BuildError, Options};
 use crate::surroundings::{Common, Surroundings};
 
@@ -87,6 +91,7 @@ impl Plugin for Quarantine {
 
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Said {
         let facts = Facts::gather(self, session, tx).await;
+        facts.redirect(tx);
         facts.remark(session, tx);
         let Some(reason) = self.reason(&facts, tx).await? else {
             session.remark("not scanned: no cell could act");
@@ -109,6 +114,9 @@ impl Plugin for Quarantine {
         facts.note(tx, scans, answer == Answer::Spam, identity);
         let unscanned = self.unscanned(reason);
         let decision = decide(&answer, unscanned, facts.known_rows(), facts.column);
+        let decision = self
+            .as_chosen(session, tx, &facts, decision, &answer)
+            .await?;
         Ok(self.carry_out(session, tx, &facts, decision, &answer))
     }
 }
@@ -136,6 +144,52 @@ impl Quarantine {
             Reason::Matters => self.settings.unscanned,
             Reason::Asked => Unscanned::Pass,
         }
+    }
+
+    /// What standing choices, and the threshold for telling recipients, make of a decision about
+    /// spam. What could not be scanned is none.
+    async fn as_chosen(
+        &self,
+        session: &mut Session,
+        tx: &Transaction,
+        facts: &Facts,
+        decision: Decision,
+        answer: &Answer,
+    ) -> Result<Decision, PluginError> {
+        let Decision::Dispose { told, dispositions } = decision else {
+            return Ok(decision);
+        };
+        let Some(store) = self
+            .common
+            .store
+            .as_ref()
+            .filter(|_| *answer == Answer::Spam)
+        else {
+            return Ok(Decision::Dispose { told, dispositions });
+        };
+        let choices = store.choices();
+        let of = |r: &Recipient| choices.of_recipient(&r.forward_path).clone();
+        let recipients: Vec<_> = tx.recipients.iter().map(of).collect();
+        let sender = facts.vouched_choice(&choices);
+        let (mut told, mut dispositions) = choices::apply(told, dispositions, sender, &recipients);
+        if sender != SenderChoice::Hold {
+            session.remark(format_args!("the sender has chosen: {}", sender.name()));
+        }
+        if told == Told::Refused && self.past_threshold(store, facts).await? {
+            session
+                .remark("many messages of this sender are held: the recipients are told instead");
+            (told, dispositions) = choices::tell_recipients(dispositions);
+        }
+        Ok(Decision::Dispose { told, dispositions })
+    }
+
+    /// Whether so many messages of this sender are held that another refusal tells nobody.
+    async fn past_threshold(&self, store: &Store, facts: &Facts) -> Result<bool, PluginError> {
+        let Some(most) = self.settings.tell_recipient_past else {
+            return Ok(false);
+        };
+        let held = store.held_from(&facts.sender.address()).await;
+        Ok(held.map_err(PluginError::new)? >= most)
     }
 
     /// The DSN rule: whether the message passes unscanned for a live link of ours that it quotes.

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 50;
 
 /// A recipient's row, or why it is not known: DNS did not answer.
-pub(super) type Placed = Result<Row, String>;
+pub(crate) type Placed = Result<Row, String>;
 
 /// The row of each recipient, in order. Each domain is looked up once, and many at a time.
 pub(super) async fn place(
@@ -43,6 +43,12 @@ pub(super) async fn place(
     }
     let row = |path: &&ForwardPath| path.domain().map_or(Ok(Row::Other), |d| rows[d].clone());
     recipients.iter().map(row).collect()
+}
+
+/// The row of one recipient.
+pub(crate) async fn row(list: &DomainList, resolver: &dyn Resolver, to: &ForwardPath) -> Placed {
+    let placed = place(list, resolver, &[to]).await;
+    placed.into_iter().next().unwrap_or(Ok(Row::Other))
 }
 
 /// The row by the mail hosts. Without MX the domain is its own mail host (RFC 5321 §5.1).

@@ -12,6 +12,7 @@ use posthouse_hook::{
 };
 
 use super::{Zone, ip};
+use crate::filtered::Filtered;
 use crate::options::{BuildError, ListSpec};
 use crate::surroundings::{AsideError, Common, Surroundings};
 
@@ -38,6 +39,7 @@ impl Parts {
             clock: Arc::new(SystemClock),
             store: None,
             link_len: 80,
+            filtered: Filtered::default(),
             templates: None,
         };
         Self {

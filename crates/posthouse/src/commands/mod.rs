@@ -100,6 +100,7 @@ fn filter(args: &ListArgs, states: &[posthouse_store::State]) -> Filter {
     Filter {
         recipient: args.recipient.clone(),
         sender: args.sender.clone(),
+        text: None,
         states: states.to_vec(),
         before: None,
         limit: args.limit,

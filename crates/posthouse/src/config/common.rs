@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthouse_hook::{Clock, LinkKey, Live, Resolver};
-use posthouse_plugins::{Common, ListSpec};
+use posthouse_plugins::{Common, Filtered, ListSpec};
 use posthouse_relay::Reach;
 use posthouse_store::Store;
 use toml::Spanned;
@@ -28,6 +28,7 @@ pub(crate) fn common(
         our_servers: open(loaded, lists, "our_servers", &config.our_servers)?,
         // The length does not depend on the secret.
         link_len: LinkKey::new([0; 32], &base).link_len(),
+        filtered: Filtered::default(),
         templates: config.templates.clone(),
         resolver,
         clock,

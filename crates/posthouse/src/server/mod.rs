@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthouse_hook::{Chain, Clock, Live, Resolver, SystemClock};
+use posthouse_plugins::Filtered;
 use posthouse_relay::Reach;
 use posthouse_store::{Store, StoreError};
 use tokio::sync::watch;
@@ -38,6 +39,7 @@ pub(crate) struct Server {
     /// To whom letters may go.
     reach: Live<Reach>,
     lists: Arc<Mutex<Lists>>,
+    filtered: Filtered,
     stop: watch::Sender<bool>,
     rooms: JoinSet<()>,
 }
@@ -51,6 +53,7 @@ impl Server {
             chains,
             reach,
             lists,
+            filtered,
         } = build(&loaded, &ports, &store)?;
         let live = listeners(&loaded, &chains);
         let (stop, stopped) = watch::channel(false);
@@ -58,6 +61,7 @@ impl Server {
             rooms: JoinSet::new(),
             lists: Arc::new(Mutex::new(lists)),
             store,
+            filtered,
             ports,
             live,
             reach: Live::new(reach),
@@ -114,6 +118,7 @@ struct Built {
     chains: Chains,
     reach: Reach,
     lists: Lists,
+    filtered: Filtered,
 }
 
 fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<Built, Faults> {
@@ -125,12 +130,14 @@ fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<Built, Faults>
         Arc::clone(&ports.clock),
         Some(store.clone()),
     )?;
+    let filtered = common.filtered.clone();
     let chains = config::build(loaded, common, &mut lists)?;
     let reach = config::reach(loaded, &mut lists)?;
     Ok(Built {
         chains,
         reach,
         lists,
+        filtered,
     })
 }
 

@@ -25,7 +25,9 @@ impl Server {
             chains,
             reach,
             lists,
+            filtered,
         } = build(&loaded, &self.ports, &self.store)?;
+        self.filtered.become_like(&filtered);
         self.swap_chains(&loaded.config.listener, &chains);
         self.reach.swap(reach);
         *self.lists.lock().unwrap_or_else(|p| p.into_inner()) = lists;

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthouse_front::{Front, FrontConfig};
-use posthouse_hook::Commit;
+use posthouse_hook::{Commit, Rows};
+use posthouse_plugins::Placing;
 use posthouse_relay::{Relay, Surroundings};
 use posthouse_store::Store;
 use posthouse_web::{Pages, Rules, Web};
@@ -38,6 +39,7 @@ impl Server {
             config.templates.as_deref(),
             self.store.clone(),
             Arc::clone(&self.ports.clock),
+            self.rows(),
         )?;
         let web = Web::bind(&config.web)
             .await
@@ -45,6 +47,12 @@ impl Server {
         tracing::info!(address = %web.local_addr()?, "pages");
         self.rooms.spawn(web.run(Arc::new(pages), stopped.clone()));
         Ok(())
+    }
+
+    /// Tells filtered addresses from others, by the chains as they are now.
+    fn rows(&self) -> Arc<dyn Rows> {
+        let resolver = Arc::clone(&self.ports.resolver);
+        Arc::new(Placing::new(self.filtered.clone(), resolver))
     }
 
     /// The relay and the letters.
@@ -56,6 +64,7 @@ impl Server {
             resolver: Arc::clone(&self.ports.resolver),
             clock: Arc::clone(&self.ports.clock),
             reach: self.reach.clone(),
+            rows: self.rows(),
         };
         let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
         let relay = Relay::new(

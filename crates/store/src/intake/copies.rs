@@ -12,6 +12,8 @@ use crate::state::State;
 pub(crate) struct NewCopy {
     pub(crate) id: Id,
     pub(crate) address: ForwardPath,
+    /// Where it goes in place of the address.
+    pub(crate) redirect: Option<ForwardPath>,
     pub(crate) kind: Kind,
     pub(crate) fate: Fate,
 }
@@ -82,7 +84,11 @@ pub(super) fn of(
             Some(NewCopy {
                 id: ids.next(at),
                 address: recipient.forward_path.clone(),
-                kind: Kind::Relayed,
+                redirect: recipient.redirect.clone(),
+                kind: match recipient.redirect {
+                    Some(_) => Kind::Redirected,
+                    None => Kind::Relayed,
+                },
                 fate: fate?,
             })
         })

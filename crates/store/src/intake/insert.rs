@@ -1,6 +1,6 @@
 //! The rows of a message, written inside the writer's transaction, perhaps twice.
 
-use posthouse_hook::{Id, ReversePath, Row};
+use posthouse_hook::{ForwardPath, Id, ReversePath, Row};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Body, Fate, Intake, NewCopy};
@@ -12,6 +12,9 @@ use crate::tally;
 
 /// Messages that were relayed unscanned are counted here.
 pub(crate) const UNSCANNED_KEY: &str = "relayed unscanned";
+
+/// Copies that a standing choice discarded are counted here.
+pub(crate) const DISCARDED_KEY: &str = "discarded";
 
 /// The first of several equal messages.
 pub(crate) struct Earlier {
@@ -36,6 +39,10 @@ impl Intake {
         for copy in &self.copies {
             self.insert_copy(db, copy)?;
         }
+        for key in &self.discards {
+            tally::count(db, key, self.at)?;
+            tally::count(db, DISCARDED_KEY, self.at)?;
+        }
         Ok(())
     }
 
@@ -55,7 +62,7 @@ impl Intake {
             self.eight_bit,
             self.dsn_allowed,
             self.refused,
-            self.facts.is_some(),
+            self.holds(),
             self.received,
         ])?;
         Ok(())
@@ -78,7 +85,7 @@ impl Intake {
         };
         db.prepare_cached(
             "INSERT INTO recipient (id, message, address, owner, kind, state, filtered, queued_at,
-             due_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)",
+             due_at, changed_at, target) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10)",
         )?
         .execute(params![
             copy.id.0,
@@ -90,6 +97,7 @@ impl Intake {
             copy.fate.filtered(),
             self.at.0,
             copy.fate.due_at(self.at),
+            copy.redirect.as_ref().map(ForwardPath::address),
         ])?;
         self.audit_copy(db, copy)
     }

@@ -13,12 +13,12 @@ use posthouse_hook::{
 };
 
 use crate::audit::clean;
-use crate::model::OwnMessage;
+use crate::model::{Choices, OwnMessage, RecipientChoice};
 
 pub use copies::would_cause_letters;
 pub(crate) use copies::{Fate, NewCopy};
 pub(crate) use facts::Facts;
-pub(crate) use insert::{Earlier, UNSCANNED_KEY};
+pub(crate) use insert::{DISCARDED_KEY, Earlier, UNSCANNED_KEY};
 
 /// A message that is about to be committed.
 pub(crate) struct Intake {
@@ -37,6 +37,10 @@ pub(crate) struct Intake {
     /// Whether a scan was wanted and did not happen.
     pub(crate) unscanned: bool,
     pub(crate) copies: Vec<NewCopy>,
+    /// What a discard by somebody's standing choice is counted under.
+    pub(crate) discards: Vec<String>,
+    /// The unwrapped sender, lower case.
+    sender: String,
 }
 
 /// Where the bytes are kept.
@@ -61,7 +65,11 @@ impl Intake {
             return None;
         }
         let judgement = tx.notes.get::<Judgement>();
-        let held = copies.iter().any(|c| matches!(c.fate, Fate::Held(_)));
+        let sender = judgement.map_or(&tx.reverse_path, |j| &j.sender);
+        // What is on its way by a redirect may yet come back to be held.
+        let may_be_held = copies
+            .iter()
+            .any(|c| matches!(c.fate, Fate::Held(_)) || c.redirect.is_some());
         Some(Self {
             id: tx.id,
             at,
@@ -75,8 +83,10 @@ impl Intake {
             received: tx.received.clone(),
             body: Body::File,
             unscanned: tx.notes.get::<RelayedUnscanned>().is_some(),
-            facts: held.then(|| Facts::of(session, tx, judgement)),
+            facts: may_be_held.then(|| Facts::of(session, tx, judgement)),
             copies,
+            discards: Vec::new(),
+            sender: sender.address().to_ascii_lowercase(),
         })
     }
 
@@ -85,6 +95,7 @@ impl Intake {
         let copy = NewCopy {
             id: ids.next(at),
             address: own.to,
+            redirect: None,
             kind: own.kind,
             fate: Fate::Queued,
         };
@@ -103,7 +114,30 @@ impl Intake {
             facts: None,
             unscanned: false,
             copies: vec![copy],
+            discards: Vec::new(),
+            sender: String::new(),
         }
+    }
+
+    /// Notes whose choice each discard is, for the counts that they see.
+    pub(crate) fn count_discards(&mut self, choices: &Choices) {
+        let dropped = self.copies.iter().filter(|c| c.fate == Fate::Discarded);
+        self.discards = dropped
+            .map(|copy| match choices.of_recipient(&copy.address) {
+                RecipientChoice::Discard => recipient_discards(&copy.address.key()),
+                _ => sender_discards(&self.sender),
+            })
+            .collect();
+    }
+
+    /// Whether a copy is or was held.
+    pub(crate) fn holds(&self) -> bool {
+        self.copies.iter().any(|c| matches!(c.fate, Fate::Held(_)))
+    }
+
+    /// Whether nothing but the count and the audit is to be kept.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.copies.iter().all(|c| c.fate == Fate::Discarded)
     }
 
     /// Whether every copy is held, so that a retry of the same message may find this one.
@@ -132,6 +166,16 @@ fn dsn_allowed(reverse_path: &ReversePath, judgement: Option<&Judgement>) -> boo
     let forbidden =
         |j: &Judgement| j.spf == Spf::Fail || (j.spam && j.column == Column::NotVouched);
     *reverse_path != ReversePath::Null && !judgement.is_some_and(forbidden)
+}
+
+/// What discards by a sender's choice are counted under.
+pub(crate) fn sender_discards(sender: &str) -> String {
+    format!("discarded from {sender}")
+}
+
+/// What discards by a recipient's choice are counted under.
+pub(crate) fn recipient_discards(recipient: &str) -> String {
+    format!("discarded for {recipient}")
 }
 
 /// The bytes of a message that is small enough for a row, without a copy.

@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 pub enum Who {
     /// The chain, whose outcome was committed.
     Chain,
-    /// The holder of an item link.
+    /// The holder of an item or manage link.
     Sender,
     /// The holder of an address or stop link.
     Recipient,
+    /// The holder of a confirm link.
+    Confirmer,
+    /// Somebody who holds no link: on the page that mails links.
+    Visitor,
     /// Whoever can reach the control socket.
     Operator,
     /// The relay.
@@ -29,6 +33,8 @@ impl Who {
             Self::Chain => "chain",
             Self::Sender => "sender link",
             Self::Recipient => "recipient link",
+            Self::Confirmer => "confirm link",
+            Self::Visitor => "visitor",
             Self::Operator => "operator",
             Self::Relay => "relay",
             Self::Retention => "retention",

@@ -61,6 +61,8 @@ pub struct ItemRecipient {
     pub said: String,
     /// When the state last changed.
     pub changed_at: Timestamp,
+    /// Whether it goes, or went, where its recipient redirects all mail.
+    pub redirected: bool,
 }
 
 /// What to list; empty means everything.
@@ -70,6 +72,8 @@ pub struct Filter {
     pub recipient: Option<String>,
     /// Only messages from this envelope sender (any case).
     pub sender: Option<String>,
+    /// Only messages in whose sender or subject this text stands (any case, as far as ASCII goes).
+    pub text: Option<String>,
     /// Only copies in one of these states.
     pub states: Vec<State>,
     /// Only ids below this one: the page after it. Newest come first.
@@ -104,6 +108,8 @@ pub struct Counts {
     pub letters_capped: u64,
     /// Addresses whose letter a cap keeps back, at most 1000.
     pub letters_kept_back: Vec<String>,
+    /// Copies that a standing choice discarded in the last day.
+    pub discarded: u64,
     /// Messages that were relayed in the last day although no scanner answered.
     pub relayed_unscanned: u64,
     /// Octets of all messages of which a copy is held.

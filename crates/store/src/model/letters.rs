@@ -1,9 +1,9 @@
 //! Addresses, their letters, and what links lead to.
 
-use posthouse_hook::{ForwardPath, Id, Link, Timestamp};
+use posthouse_hook::{ForwardPath, Id, Language, Link, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Item;
+use super::{Item, Pending, RecipientChoice, Sender};
 
 /// How many letters may go out; the surplus is counted and listed, not sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,14 @@ pub struct Address {
     pub letters: Letters,
     /// When the last letter went out.
     pub last_letter: Option<Timestamp>,
+    /// What becomes of mail to it.
+    pub choice: RecipientChoice,
+    /// When that was chosen; none for the default.
+    pub chosen_at: Option<Timestamp>,
+    /// Days between two letters, if its owner chose; otherwise as configured.
+    pub interval_days: Option<u16>,
+    /// In which language its owner wants to be written to, if that is known.
+    pub language: Option<Language>,
 }
 
 /// An address that is to be written to.
@@ -109,4 +117,8 @@ pub enum Proven {
     Address(Address),
     /// Letters to one address.
     Stop(Address),
+    /// One choice that waits to be confirmed, or was.
+    Confirm(Box<Pending>),
+    /// All that is held from one sender.
+    Manage(Sender),
 }

@@ -1,5 +1,6 @@
 //! What the store takes and gives: plain values, without a word of SQL.
 
+mod choices;
 mod deeds;
 mod items;
 mod letters;
@@ -8,6 +9,10 @@ mod relaying;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use choices::{
+    Asked, Choices, Confirmed, Errand, ErrandKind, Objection, Owner, Pending, RecipientChoice,
+    Request, Sender, SenderChoice, Wish,
+};
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
 pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient};
 pub use letters::{Address, LetterCaps, LetterDue, LetterSent, Letters, Proven};

@@ -13,7 +13,9 @@ pub enum Kind {
     Relayed,
     /// A client's message that was held and released.
     Released,
-    /// A letter of ours to a recipient.
+    /// A client's message on its way to where its recipient wants all mail.
+    Redirected,
+    /// A letter of ours to a recipient, or another mail of ours that is no DSN.
     Letter,
     /// A delivery status notification of ours.
     Dsn,
@@ -21,13 +23,20 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Relayed, Self::Released, Self::Letter, Self::Dsn];
+    pub const ALL: [Self; 5] = [
+        Self::Relayed,
+        Self::Released,
+        Self::Redirected,
+        Self::Letter,
+        Self::Dsn,
+    ];
 
     /// The name in the ledger and in routes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Relayed => "relayed",
             Self::Released => "released",
+            Self::Redirected => "redirected",
             Self::Letter => "letter",
             Self::Dsn => "dsn",
         }
@@ -87,12 +96,22 @@ pub struct CopyId {
 pub struct ClaimedRecipient {
     /// The copy.
     pub id: CopyId,
-    /// To whom.
+    /// To whom the client sent it.
     pub forward_path: ForwardPath,
+    /// Where it goes in place of that, by the recipient's redirect. Whoever delivers it asks first
+    /// whether the redirect still holds.
+    pub redirect: Option<ForwardPath>,
     /// For the choice of a route.
     pub kind: Kind,
     /// Attempts made before this one.
     pub attempts: u32,
+}
+
+impl ClaimedRecipient {
+    /// To whom it is to be delivered.
+    pub fn deliver_to(&self) -> &ForwardPath {
+        self.redirect.as_ref().unwrap_or(&self.forward_path)
+    }
 }
 
 /// What an attempt came to for one recipient.
@@ -119,4 +138,7 @@ pub enum AttemptResult {
     Failed,
     /// No attempt was made: shutdown, or no slot.
     GivenBack,
+    /// The redirect does not hold any more, and the address itself may be filtered: back into the
+    /// quarantine, for its owner. Only for copies of [`Kind::Redirected`].
+    Withheld,
 }

@@ -11,6 +11,7 @@ use posthouse_hook::{
 };
 
 use super::{Store, StoreError};
+use crate::forget;
 use crate::handoff::Reserved;
 use crate::intake::{Body, Earlier, Fate, Intake, in_row};
 use crate::model::{Claimed, ClaimedRecipient, CopyId};
@@ -30,7 +31,10 @@ impl Commit for Store {
     ) -> Result<Receipt, CommitError> {
         let content = tx.message.content.clone();
         self.0.room.take(content.len())?;
-        let intake = Intake::of_transaction(session, tx, outcome, &self.0.ids, self.now());
+        let mut intake = Intake::of_transaction(session, tx, outcome, &self.0.ids, self.now());
+        if let Some(intake) = &mut intake {
+            intake.count_discards(&self.choices());
+        }
         let Some(intake) = intake else {
             return Ok(Receipt {
                 id: tx.id,
@@ -80,6 +84,8 @@ enum Inserted {
     New,
     /// This is a retry of a message that is held.
     Retry(Earlier),
+    /// Every copy was discarded: nothing but the count and the audit is kept.
+    Dropped(Option<Id>),
     /// The caller was gone before it began: the client heard 451 and will come again.
     Abandoned,
 }
@@ -99,7 +105,8 @@ impl Store {
         }
         let intake = Arc::new(intake);
         let inserted = self.insert(Arc::clone(&intake), gone).await;
-        if !matches!(inserted, Ok(Inserted::New)) && matches!(intake.body, Body::File) {
+        let kept = matches!(inserted, Ok(Inserted::New | Inserted::Dropped(_)));
+        if !kept && matches!(intake.body, Body::File) {
             self.remove_files([intake.id]);
         }
         match inserted? {
@@ -111,6 +118,10 @@ impl Store {
                 Ok(self.receipt(&intake, &intake.itself()))
             }
             Inserted::Retry(first) => Ok(self.receipt(&intake, &first)),
+            Inserted::Dropped(file) => {
+                self.remove_files(file);
+                Ok(self.receipt(&intake, &intake.itself()))
+            }
             Inserted::Abandoned => Err(StoreError::Failing("the deadline passed".to_owned())),
         }
     }
@@ -123,7 +134,7 @@ impl Store {
                 .key
                 .mint(LinkKind::Item, first.id, &party, first.generation)
         };
-        let held = intake.refused && intake.facts.is_some();
+        let held = intake.refused && intake.holds();
         Receipt {
             id: first.id,
             link: held.then(link),
@@ -172,7 +183,10 @@ impl Store {
                 return Ok(Inserted::Retry(first));
             }
             intake.insert(db)?;
-            Ok(Inserted::New)
+            Ok(match intake.is_dropped() {
+                true => Inserted::Dropped(forget::forget_if_done(db, intake.id)?),
+                false => Inserted::New,
+            })
         })
         .await
     }
@@ -201,6 +215,7 @@ fn fresh(intake: &Intake, content: &Content, reserved: Reserved) -> Claimed {
                 recipient: copy.id,
             },
             forward_path: copy.address.clone(),
+            redirect: copy.redirect.clone(),
             kind: copy.kind,
             attempts: 0,
         });

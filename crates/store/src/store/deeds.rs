@@ -2,7 +2,9 @@
 
 use super::{Store, StoreError};
 use crate::copies::{self, Change};
-use crate::model::{Actor, Done, ReleaseCaps, Released, Selection};
+use posthouse_hook::Id;
+
+use crate::model::{Actor, Address, Done, ReleaseCaps, Released, Selection};
 use crate::state::{Event, State};
 use crate::{forget, quarantine};
 
@@ -17,6 +19,27 @@ impl Store {
         let now = self.now();
         let released = self
             .write(move |db| quarantine::release(db, &what, caps.as_ref(), &by, now))
+            .await?;
+        self.0.changed.notify_one();
+        Ok(released)
+    }
+
+    /// Held → queued, of one recipient's own copy, at most `daily` times a day: for its owner, where
+    /// the operator allows that.
+    pub async fn release_own(
+        &self,
+        address: &Address,
+        item: Id,
+        daily: u32,
+        by: Actor,
+    ) -> Result<Released, StoreError> {
+        let (now, owner) = (self.now(), address.address.clone());
+        let what = Selection {
+            item,
+            addresses: vec![owner.clone()],
+        };
+        let released = self
+            .write(move |db| quarantine::release_own(db, &what, &owner, daily, &by, now))
             .await?;
         self.0.changed.notify_one();
         Ok(released)

@@ -6,7 +6,6 @@ use posthouse_hook::{Id, LinkClaim, LinkKey, LinkKind, Timestamp};
 use rusqlite::Connection;
 
 use super::{Store, StoreError};
-use crate::addresses;
 use crate::audit::{self, Line};
 use crate::intake::Intake;
 use crate::letters::{self, Booking, Due};
@@ -15,6 +14,7 @@ use crate::model::{
     Proven,
 };
 use crate::rows;
+use crate::{addresses, choices};
 
 impl Store {
     /// One message with its recipients.
@@ -40,9 +40,12 @@ impl Store {
 
     /// What a link leads to, if it is genuine and not revoked. Unknown links create nothing.
     pub async fn prove(&self, claim: &LinkClaim) -> Result<Option<Proven>, StoreError> {
-        let key = self.0.key.clone();
+        let (key, now) = (self.0.key.clone(), self.now());
         let claim = claim.clone();
-        self.0.readers.read(move |db| prove(db, &key, &claim)).await
+        self.0
+            .readers
+            .read(move |db| prove(db, &key, &claim, now))
+            .await
     }
 
     /// Writes into the audit that a page was looked at.
@@ -168,12 +171,17 @@ impl Store {
     }
 }
 
-fn prove(db: &Connection, key: &LinkKey, claim: &LinkClaim) -> rusqlite::Result<Option<Proven>> {
+fn prove(
+    db: &Connection,
+    key: &LinkKey,
+    claim: &LinkClaim,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Proven>> {
     match claim.kind {
         LinkKind::Item => prove_item(db, key, claim),
         LinkKind::Address | LinkKind::Stop => prove_address(db, key, claim),
-        // No choice waits for a confirmation yet, so no such link was ever made.
-        LinkKind::Confirm => Ok(None),
+        LinkKind::Confirm => prove_confirm(db, key, claim, now),
+        LinkKind::Manage => prove_sender(db, key, claim),
     }
 }
 
@@ -207,6 +215,27 @@ fn prove_address(
         LinkKind::Stop => Proven::Stop(row.address),
         _ => Proven::Address(row.address),
     }))
+}
+
+fn prove_confirm(
+    db: &Connection,
+    key: &LinkKey,
+    claim: &LinkClaim,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Proven>> {
+    let found = choices::pending(db, claim.id, now)?;
+    let genuine = found.filter(|pending| key.proves(claim, &pending.mailed, 0));
+    Ok(genuine.map(|pending| Proven::Confirm(Box::new(pending))))
+}
+
+fn prove_sender(
+    db: &Connection,
+    key: &LinkKey,
+    claim: &LinkClaim,
+) -> rusqlite::Result<Option<Proven>> {
+    let found = choices::sender_by_id(db, claim.id)?;
+    let genuine = found.filter(|row| key.proves(claim, &row.sender.address, row.generation));
+    Ok(genuine.map(|row| Proven::Manage(row.sender)))
 }
 
 fn plain_line<'a>(at: Timestamp, item: Id, event: &'a str, state: &'a str) -> Line<'a> {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{Store, StoreError};
 use crate::keeping::{self, Eviction};
-use crate::{forget, queue, tally};
+use crate::{choices, errands, forget, queue, tally};
 
 /// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
 const LEASE: Duration = Duration::from_secs(6 * 3600);
@@ -30,7 +30,12 @@ impl Store {
         self.trim_audit(now.before(settings.audit_kept)).await?;
         self.void_leases(now.before(LEASE), now).await?;
         let counted = now.before(TALLIES);
-        self.write(move |db| tally::forget(db, counted)).await
+        self.write(move |db| {
+            tally::forget(db, counted)?;
+            errands::forget(db, now.before(errands::KEPT))?;
+            choices::forget(db, now)
+        })
+        .await
     }
 
     /// Evicts what is over the bounds on room, the oldest first: of senders that take more than
