@@ -30,6 +30,7 @@ mod sync_before_250;
 mod web_browser;
 mod web_driver;
 mod web_http;
+mod web_language;
 mod web_pages;
 mod web_recipient;
 mod web_sender;

@@ -100,7 +100,7 @@ async fn dark_colours_can_be_read() {
 }
 
 /// The page is not wider than the screen, and every button is large enough for a thumb.
-async fn assert_fits(browser: &Browser) {
+pub(crate) async fn assert_fits(browser: &Browser) {
     let wide = browser
         .measure("return document.documentElement.scrollWidth - window.innerWidth")
         .await;

@@ -101,6 +101,14 @@ impl Browser {
         self.tell("goog/cdp/execute", command).await;
     }
 
+    /// Lets the browser ask for pages in these languages.
+    pub(crate) async fn prefer_language(&self, languages: &str) {
+        let agent = self.measure("return navigator.userAgent").await;
+        let wanted = json!({ "userAgent": agent, "acceptLanguage": languages });
+        let command = json!({ "cmd": "Emulation.setUserAgentOverride", "params": wanted });
+        self.tell("goog/cdp/execute", command).await;
+    }
+
     /// What the browser complained about: blocked styles, missing pictures.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.tell("se/log", json!({ "type": "browser" })).await;

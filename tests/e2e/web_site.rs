@@ -2,6 +2,7 @@
 //! state directory of their own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub(crate) struct Wanted {
     pub(crate) self_release: Vec<SelfRelease>,
     pub(crate) caps: ReleaseCaps,
     pub(crate) limits: Limits,
+    /// An operator's own templates.
+    pub(crate) templates: Option<PathBuf>,
 }
 
 impl Default for Wanted {
@@ -61,6 +64,7 @@ impl Default for Wanted {
             self_release: vec![SelfRelease::Ours, SelfRelease::Spf],
             caps: ReleaseCaps::default(),
             limits: Limits::default(),
+            templates: None,
         }
     }
 }
@@ -88,7 +92,15 @@ impl Site {
             retention: RETENTION,
         };
         let rows = Arc::new(OneFiltered);
-        let pages = Pages::new(&config, rules, None, store.clone(), clock.clone(), rows);
+        let templates = wanted.templates.as_deref();
+        let pages = Pages::new(
+            &config,
+            rules,
+            templates,
+            store.clone(),
+            clock.clone(),
+            rows,
+        );
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(web.run(Arc::new(pages.expect("good templates")), stopped));
         Self {
