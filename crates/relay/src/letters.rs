@@ -93,7 +93,12 @@ impl Letters {
 
     /// Sends what is due now; returns how many letters went into the queue. A template that fails
     /// is logged, and the letters stay due.
+    ///
+    /// While an operator has stopped our mail to people, nothing goes out and all stays due.
     pub async fn round(&self) -> Result<usize, StoreError> {
+        if self.store.letters_stopped().await? {
+            return Ok(0);
+        }
         let interval = self.writer.config.interval();
         let mut sent = 0;
         let reach = self.reach.load();

@@ -25,6 +25,7 @@ mod readers;
 mod requests;
 mod room;
 mod rows;
+mod settings;
 mod spool;
 mod state;
 mod store;

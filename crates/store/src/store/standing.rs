@@ -13,7 +13,7 @@ use crate::model::{
     Request, Sender, SenderChoice, Wish,
 };
 use crate::tally::{self, Window};
-use crate::{addresses, errands, requests, rows};
+use crate::{addresses, errands, requests, rows, settings};
 
 /// What a list gives at the most.
 const LISTED: usize = 10_000;
@@ -249,6 +249,21 @@ impl Store {
             .readers
             .read(move |db| requests::of_item(db, item))
             .await
+    }
+
+    /// Whether an operator stopped all of our own mail to people: letters, and the mail that people
+    /// ask for. What waits stays due.
+    pub async fn letters_stopped(&self) -> Result<bool, StoreError> {
+        self.0.readers.read(settings::letters_stopped).await
+    }
+
+    /// Stops all of our own mail to people, or lets it go out again. Outlives a restart.
+    pub async fn set_letters_stopped(&self, stopped: bool, by: Actor) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(move |db| settings::set_letters_stopped(db, stopped, &by, now))
+            .await?;
+        self.0.errands.notify_one();
+        Ok(())
     }
 
     async fn write_asking<T: Send + 'static>(
