@@ -28,7 +28,7 @@ pub mod trail;
 pub mod transaction;
 
 pub use address::{AddressError, Domain, ForwardPath, Host, Mailbox, ReversePath};
-pub use chain::{Aside, Chain, OnError, Step};
+pub use chain::{Aside, Chain, Mode, Observation, Observed, OnError, Step, Would};
 pub use facts::{Column, Judgement, Origin, Row, Scan, Scanned, Spf, Vouched};
 pub use id::{Id, IdMaker};
 pub use language::{Language, LanguageError};

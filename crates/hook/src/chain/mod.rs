@@ -2,10 +2,14 @@
 //!
 //! Nothing but the position decides when a plugin runs. An error, a panic and a timeout are one
 //! path: 451, unless the configuration says `on_error = "pass"`. A chain may be run aside, on a
-//! fork of the transaction, by a plugin that wants to use what other plugins find.
+//! fork of the transaction, by a plugin that wants to use what other plugins find. A chain that
+//! observes lets every message go on, and notes what its plugins would have done to it.
 
 mod aside;
+mod observe;
 mod step;
+
+use std::sync::Arc;
 
 use crate::outcome::Verdict;
 use crate::point::HookPoint;
@@ -14,13 +18,19 @@ use crate::session::Session;
 use crate::transaction::{Recipient, Transaction};
 
 pub use aside::Aside;
+pub use observe::{Mode, Observation, Observed, Would};
 pub use step::{OnError, Step};
 
 /// Plugins in order.
 pub struct Chain {
-    name: String,
+    name: Arc<str>,
+    mode: Mode,
     steps: Vec<Step>,
 }
+
+/// Left on a transaction by the chain that decides about its message: the chain's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedBy(pub Arc<str>);
 
 /// What a session hears at a hook point: go on, or the refusal.
 pub type Decision = Result<(), Refusal>;
@@ -33,12 +43,23 @@ enum Subject<'a> {
 }
 
 impl Chain {
-    /// A chain of that name.
-    pub fn new(name: impl Into<String>, steps: Vec<Step>) -> Self {
+    /// A chain of that name, which does what its plugins say.
+    pub fn new(name: impl Into<Arc<str>>, steps: Vec<Step>) -> Self {
         Self {
             name: name.into(),
+            mode: Mode::Enforce,
             steps,
         }
+    }
+
+    /// The same chain in that mode.
+    pub fn in_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Whether it does what its plugins say about a message, or only notes it.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The name in the configuration.
@@ -89,14 +110,14 @@ impl Chain {
 
     /// Asks at headers.
     pub async fn headers(&self, session: &mut Session, tx: &mut Transaction) -> Decision {
-        let subject = Subject::Transaction(tx);
-        go_on(self.ask(HookPoint::Headers, session, subject).await)
+        go_on(self.at_message(HookPoint::Headers, session, tx).await)
     }
 
     /// Asks at data and then, unless that refused, at queue: the last verdict of a transaction.
     pub async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Verdict {
+        tx.notes.put(DecidedBy(Arc::clone(&self.name)));
         for point in [HookPoint::Data, HookPoint::Queue] {
-            let verdict = self.ask(point, session, Subject::Transaction(tx)).await;
+            let verdict = self.at_message(point, session, tx).await;
             if matches!(verdict, Verdict::Refuse(_)) {
                 return verdict;
             }

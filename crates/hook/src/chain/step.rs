@@ -48,6 +48,13 @@ pub struct Step {
     pub on_error: OnError,
 }
 
+/// What a plugin said, before its entry in the trail is closed.
+pub(super) struct Heard {
+    pub(super) verdict: Verdict,
+    pub(super) said: String,
+    pub(super) took: Duration,
+}
+
 impl Step {
     /// Tells the plugin something. It cannot fail the session; its panic is logged.
     pub(super) fn tell(&self, told: impl FnOnce(&dyn Plugin)) {
@@ -64,6 +71,23 @@ impl Step {
         session: &mut Session,
         subject: &mut Subject<'_>,
     ) -> Verdict {
+        let heard = self.hear(point, session, subject).await;
+        let Heard {
+            verdict,
+            said,
+            took,
+        } = heard;
+        session.trail.close(&self.name, point, said, took);
+        verdict
+    }
+
+    /// One plugin's verdict, its failure included. Its entry in the trail is still open.
+    pub(super) async fn hear(
+        &self,
+        point: HookPoint,
+        session: &mut Session,
+        subject: &mut Subject<'_>,
+    ) -> Heard {
         let begun = Instant::now();
         let before = self.dispositions(subject);
         let answer = self.answer(point, session, subject).await;
@@ -79,10 +103,11 @@ impl Step {
                 (self.failed(), format!("failed, {}", self.failed()))
             }
         };
-        session
-            .trail
-            .close(&self.name, point, said, begun.elapsed());
-        verdict
+        Heard {
+            verdict,
+            said,
+            took: begun.elapsed(),
+        }
     }
 
     /// The answer, with timeout and panic turned into errors and measurers held to their nature.

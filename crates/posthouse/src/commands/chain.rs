@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use posthouse_hook::{Chain, HookPoint, OnError, point};
+use posthouse_hook::{Chain, HookPoint, Mode, OnError, point};
 use serde::Serialize;
 
 use super::{Outcome, block_on, chains_of, load};
@@ -15,6 +15,8 @@ use crate::out::{out, outln};
 #[derive(Serialize)]
 struct Printed {
     chain: String,
+    /// None for a chain that is run aside: it is never observed.
+    mode: Option<Mode>,
     listeners: Vec<String>,
     steps: Vec<PrintedStep>,
 }
@@ -57,7 +59,14 @@ fn listening(listeners: &[Listener], chains: &Chains) -> Vec<Printed> {
             .extend(addresses);
     }
     at.into_iter()
-        .filter_map(|(name, addresses)| Some(describe(chains.get(name)?, addresses)))
+        .filter_map(|(name, addresses)| {
+            let chain = chains.get(name)?;
+            let mode = Some(chain.mode());
+            Some(Printed {
+                mode,
+                ..describe(chain, addresses)
+            })
+        })
         .collect()
 }
 
@@ -76,6 +85,7 @@ fn describe(chain: &Chain, listeners: Vec<String>) -> Printed {
     });
     Printed {
         chain: chain.name().to_owned(),
+        mode: None,
         listeners,
         steps: steps.collect(),
     }
@@ -87,7 +97,9 @@ fn print(chain: &Printed, depth: usize) {
         0 => format!(" at {}", chain.listeners.join(", ")),
         _ => " (aside)".to_owned(),
     };
-    outln!("{indent}{}{at}", chain.chain);
+    let mode = chain.mode.map(|mode| format!(", mode {mode}"));
+    let mode = mode.unwrap_or_default();
+    outln!("{indent}{}{at}{mode}", chain.chain);
     for (n, step) in chain.steps.iter().enumerate() {
         let points: Vec<_> = step.points.iter().map(ToString::to_string).collect();
         outln!(

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::load::{ChainTables, StepTable};
-use super::{Fault, Faults, Lists, Loaded};
+use super::{Fault, Faults, Lists, Loaded, mode};
 
 /// The keys that every step has, whatever its plugin.
 #[derive(Deserialize)]
@@ -112,12 +112,13 @@ impl<'a> Builder<'a> {
         if let Some(chain) = self.done.get(name) {
             return Ok(Arc::clone(chain));
         }
-        let tables = self.tables.remove(name).unwrap_or_default();
+        let mut tables = self.tables.remove(name).unwrap_or_default();
+        let mode = mode::take(self.loaded, &mut tables)?;
         self.running.push(name.to_owned());
         let steps = tables.into_iter().map(|step| self.step(step));
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
         self.running.pop();
-        let chain = Arc::new(Chain::new(name, steps));
+        let chain = Arc::new(Chain::new(name, steps).in_mode(mode));
         self.done.insert(name.to_owned(), Arc::clone(&chain));
         Ok(chain)
     }

@@ -7,6 +7,7 @@ mod example;
 mod fault;
 mod lists;
 mod load;
+mod mode;
 mod sections;
 mod warn;
 

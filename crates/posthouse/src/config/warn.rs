@@ -1,7 +1,9 @@
 //! What a configuration allows but hardly means: warnings of `posthouse check`.
 
+use std::sync::Arc;
+
 use posthouse_hook::plugin::Nature;
-use posthouse_hook::{Chain, Step};
+use posthouse_hook::{Chain, Mode, Step};
 
 use super::{Chains, Fault, Loaded};
 
@@ -18,6 +20,7 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
         );
     }
     found.extend(little_room(loaded));
+    found.extend(observes_nothing(loaded, chains));
     for listener in &loaded.config.listener {
         let Some(chain) = chains.get(listener.chain.get_ref()) else {
             continue;
@@ -39,6 +42,19 @@ fn little_room(loaded: &Loaded) -> Option<Fault> {
     (min_free < LEAST_FREE).then(|| fault.with_way_out(format!("write {LEAST_FREE} or more")))
 }
 
+/// A chain is observed only where a listener runs it.
+fn observes_nothing(loaded: &Loaded, chains: &Chains) -> Option<Fault> {
+    let listeners = &loaded.config.listener;
+    let heard = |name: &str| listeners.iter().any(|l| l.chain.get_ref() == name);
+    let observing = |chain: &&Arc<Chain>| chain.mode() == Mode::Observe && !heard(chain.name());
+    let chain = chains.values().find(observing)?;
+    let name = chain.name();
+    let problem =
+        format!("chain `{name}`: mode = \"observe\" does nothing where no listener runs it");
+    let way_out = "say it in the listener's chain";
+    Some(Fault::of_file(&loaded.file, problem).with_way_out(way_out))
+}
+
 /// What is doubtful about one chain.
 #[derive(Debug)]
 struct Doubt {
@@ -51,6 +67,7 @@ fn doubts(chain: &Chain) -> impl Iterator<Item = Doubt> {
         open_relay(chain),
         behind_quarantine(chain),
         admits_nobody(chain),
+        observes(chain),
     ]
     .into_iter()
     .flatten()
@@ -94,9 +111,17 @@ fn admits_nobody(chain: &Chain) -> Option<Doubt> {
     })
 }
 
+/// Nobody should take a chain that only looks for one that guards.
+fn observes(chain: &Chain) -> Option<Doubt> {
+    (chain.mode() == Mode::Observe).then(|| Doubt {
+        problem: "mode = \"observe\": what it would refuse, hold or discard goes through"
+            .to_owned(),
+        way_out: "write mode = \"enforce\" once `posthouse observe report` shows what you want",
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use posthouse_hook::{HookPoint, OnError, Plugin};
@@ -128,6 +153,13 @@ mod tests {
             on_error: OnError::Defer,
         };
         Chain::new("test", natures.iter().map(step).collect())
+    }
+
+    #[test]
+    fn a_chain_that_observes_is_told_of() {
+        let chain = chain(&[Nature::Admits]);
+        assert!(observes(&chain).is_none());
+        assert!(observes(&chain.in_mode(Mode::Observe)).is_some());
     }
 
     #[test]
