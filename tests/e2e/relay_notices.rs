@@ -194,6 +194,7 @@ fn hold(site: &Site, subject: &str) {
             found: Scanned::Spam,
             score: None,
             limit: None,
+            action: None,
             tests: Vec::new(),
         }]),
         identity: Some(identity),

@@ -221,6 +221,8 @@ fn settings(state: &TempDir) -> Settings {
         retention: Duration::from_secs(30 * 86_400),
         bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(30 * 86_400),
+        observed_kept: Duration::from_secs(30 * 86_400),
+        judged_kept: Duration::from_secs(30 * 86_400),
     }
 }
 

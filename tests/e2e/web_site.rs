@@ -241,6 +241,8 @@ fn settings(state: &TempDir, link_base: &str) -> Settings {
         retention: RETENTION,
         bounds: posthouse_store::Bounds::default(),
         audit_kept: RETENTION,
+        observed_kept: RETENTION,
+        judged_kept: RETENTION,
     }
 }
 
@@ -300,6 +302,7 @@ impl Mail<'_> {
             found: Scanned::Spam,
             score: Some(15.3),
             limit: Some(5.0),
+            action: None,
             tests: self.tests.iter().map(|t| (*t).to_owned()).collect(),
         };
         Judgement {

@@ -18,6 +18,9 @@ pub struct Scan {
     pub score: Option<f64>,
     /// The score from which on it says spam.
     pub limit: Option<f64>,
+    /// What it would have done itself, in its own words, if it has any: rspamd's action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
     /// The names of the tests that fired; bounded by the scanner plugin.
     pub tests: Vec<String>,
 }
@@ -37,6 +40,20 @@ pub enum Scanned {
 /// store counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayedUnscanned;
+
+/// Whether a message was scanned, and why: left on a transaction by the quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Looked {
+    /// Some cell of the matrix could act on it.
+    Needed,
+    /// Only the options asked for it: all, one in N, or a listed sender.
+    Asked,
+    /// Nothing could come of it.
+    No,
+    /// It quotes a live link of ours, and passes for that.
+    QuotesLink,
+}
 
 /// All scans of a transaction, in the order in which the scanners ran.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -79,6 +79,7 @@ impl Gtube {
             found,
             score: None,
             limit: None,
+            action: None,
             tests: scan::tests(tests.iter().copied()),
         }
     }

@@ -157,6 +157,7 @@ impl Rspamd {
             found,
             score: Some(reply.score),
             limit: self.config.spam_from.limit(&reply),
+            action: Some(reply.action()),
             tests: reply.tests(),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn unscanned(scanner: &str, why: impl Display) -> Scan {
         found: Scanned::Unscanned(visible(&why)),
         score: None,
         limit: None,
+        action: None,
         tests: Vec::new(),
     }
 }

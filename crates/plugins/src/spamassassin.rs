@@ -165,6 +165,7 @@ impl SpamAssassin {
             found: reply.found,
             score: Some(reply.score),
             limit: Some(reply.limit),
+            action: None,
             tests: reply.tests,
         }
     }

@@ -80,6 +80,8 @@ fn settings(state: &Path, kept: Kept) -> Settings {
         retention: Duration::from_secs(86_400),
         bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(86_400),
+        observed_kept: Duration::from_secs(86_400),
+        judged_kept: Duration::from_secs(86_400),
     }
 }
 

@@ -15,10 +15,13 @@ mod errands;
 mod forget;
 mod handoff;
 mod intake;
+mod judged;
 mod keeping;
 mod keyfile;
 mod letters;
 mod model;
+mod newest;
+mod observed;
 mod quarantine;
 mod queue;
 mod readers;
@@ -35,11 +38,12 @@ mod writer;
 pub use handoff::Reserved;
 pub use intake::would_cause_letters;
 pub use model::{
-    Actor, Address, Asked, AttemptResult, Attempted, Audited, Bounds, Choices, Claimed,
+    Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
     ClaimedRecipient, Confirmed, CopyId, Counts, Done, Errand, ErrandKind, Expiries, Filter, Item,
-    ItemRecipient, Kind, LetterCaps, LetterDue, LetterSent, Letters, Objection, OwnMessage, Owner,
-    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender,
-    SenderChoice, Settings, Who, Wish,
+    ItemRecipient, Judged, JudgedCopy, Kind, LetterCaps, LetterDue, LetterSent, Letters, Objection,
+    ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner, Pending, Proven,
+    RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender, SenderChoice, Settings,
+    Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

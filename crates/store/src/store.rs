@@ -2,6 +2,7 @@
 
 mod commit;
 mod deeds;
+mod looking;
 mod people;
 mod relaying;
 mod standing;
@@ -28,7 +29,7 @@ use crate::room::Room;
 use crate::spool::Spool;
 use crate::tally::{self, Window};
 use crate::writer::{Haste, Writer};
-use crate::{choices, db, keyfile, letters, queue, rows};
+use crate::{choices, db, keyfile, letters, observed, queue, rows};
 
 const DAY: Window = Window::Hours(24);
 
@@ -214,6 +215,7 @@ impl Store {
                     sample_octets: keeping::sample_octets(db)?,
                     max_size: bounds.max_size,
                     expired: expired(db, now)?,
+                    observed: tally::sum(db, observed::OBSERVED_KEY, DAY, now)?.into(),
                 })
             })
             .await

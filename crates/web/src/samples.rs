@@ -207,6 +207,7 @@ pub(crate) fn judgement() -> Judgement {
         found: found.clone(),
         score,
         limit,
+        action: None,
         tests: vec!["GTUBE".to_owned()],
     };
     let unscanned = Scanned::Unscanned("too large".to_owned());

@@ -63,6 +63,7 @@ mod tests {
             },
             score: None,
             limit: None,
+            action: None,
             tests: Vec::new(),
         };
         Scans(found.chars().map(scan).collect())

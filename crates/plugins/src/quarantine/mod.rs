@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use posthouse_hook::facts::Scans;
+use posthouse_hook::facts::{Looked, Scans};
 use posthouse_hook::plugin::{Answer as Said, Nature, PluginError};
 use posthouse_hook::{
     Chain, HookPoint, Plugin, Recipient, Refusal, ReversePath, Session, Transaction, Verdict,
@@ -94,14 +94,20 @@ impl Plugin for Quarantine {
         facts.redirect(tx);
         facts.remark(session, tx);
         let Some(reason) = self.reason(&facts, tx).await? else {
+            tx.notes.put(Looked::No);
             session.remark("not scanned: no cell could act");
             facts.note(tx, Scans::default(), false, None);
             return Ok(Verdict::Pass);
         };
         if reason == Reason::Matters && self.quotes_our_link(session, tx).await? {
+            tx.notes.put(Looked::QuotesLink);
             facts.note(tx, Scans::default(), false, None);
             return Ok(Verdict::Pass);
         }
+        tx.notes.put(match reason {
+            Reason::Matters => Looked::Needed,
+            Reason::Asked => Looked::Asked,
+        });
         let scans = match self.scan(session, tx).await {
             Ok(scans) => scans,
             Err(refusal) => return Ok(Verdict::Refuse(refusal)),

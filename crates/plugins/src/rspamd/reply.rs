@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use posthouse_hook::Scanned;
+use posthouse_hook::trail::visible;
 use serde::{Deserialize, Deserializer};
 
 use crate::scan;
+
+/// Longest action that is kept, in characters.
+const MAX_ACTION: usize = 64;
 
 /// What rspamd answered; keys that we do not read are passed over.
 #[derive(Debug, Deserialize)]
@@ -30,6 +34,11 @@ impl Reply {
     /// Reads the body of a reply.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(body).map_err(|error| format!("this is not rspamd's reply: {error}"))
+    }
+
+    /// What rspamd would do, in its own word.
+    pub(super) fn action(&self) -> String {
+        visible(&self.action.chars().take(MAX_ACTION).collect::<String>())
     }
 
     /// The names of the symbols that counted, those that counted most first.

@@ -54,6 +54,7 @@ impl Plugin for Scanner {
             found,
             score: Some(7.5),
             limit: Some(5.0),
+            action: None,
             tests: vec!["TEST".to_owned()],
         });
         tx.notes.put(scans);

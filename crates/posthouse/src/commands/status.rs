@@ -31,6 +31,10 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
             "{:>9}  relayed unscanned, because no scanner answered",
             counts.relayed_unscanned
         );
+        outln!(
+            "{:>9}  that went on only because their chain observes",
+            counts.observed
+        );
         outln!("{:>9}  letters kept back by a cap", counts.letters_capped);
         outln!("{:>9}  held copies expired by age", counts.expired.age);
         outln!(

@@ -148,6 +148,10 @@ pub(crate) struct StoreSection {
     pub(crate) handoff: usize,
     /// How long audit lines are kept.
     pub(crate) audit_days: NonZeroU16,
+    /// How long it is kept what chains that observe would have done.
+    pub(crate) observed_days: NonZeroU16,
+    /// How long it is kept what the quarantine judged by; 0 keeps nothing.
+    pub(crate) judged_days: u16,
     /// This node's number, part of every id.
     pub(crate) node: u8,
 }
@@ -159,6 +163,8 @@ impl Default for StoreSection {
             spool_threshold: 128 << 10,
             handoff: 8 << 20,
             audit_days: const { NonZeroU16::new(60).expect("not zero") },
+            observed_days: const { NonZeroU16::new(30).expect("not zero") },
+            judged_days: 7,
             node: 0,
         }
     }
@@ -221,6 +227,8 @@ impl Config {
             retention: self.retention(),
             bounds: self.bounds(),
             audit_kept: days(self.store.audit_days),
+            observed_kept: days(self.store.observed_days),
+            judged_kept: DAY * u32::from(self.store.judged_days),
         }
     }
 
@@ -248,8 +256,10 @@ fn some_addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>,
     Ok(addresses)
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 fn days(count: NonZeroU16) -> Duration {
-    Duration::from_secs(u64::from(count.get()) * 86_400)
+    DAY * u32::from(count.get())
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use super::{Body, Fate, Intake, NewCopy};
 use crate::audit::{self, Line};
 use crate::keeping;
 use crate::model::{Actor, Who};
-use crate::rows;
-use crate::tally;
+use crate::{judged, observed, rows, tally};
 
 /// Messages that were relayed unscanned are counted here.
 pub(crate) const UNSCANNED_KEY: &str = "relayed unscanned";
@@ -35,6 +34,10 @@ impl Intake {
         }
         if self.unscanned {
             tally::count(db, UNSCANNED_KEY, self.at)?;
+        }
+        observed::insert(db, &self.observed, (self.id, &self.reverse_path), self.at)?;
+        if let Some(facts) = &self.judged {
+            judged::insert(db, self.id, self.at, facts)?;
         }
         for copy in &self.copies {
             self.insert_copy(db, copy)?;

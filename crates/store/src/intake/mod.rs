@@ -14,6 +14,7 @@ use posthouse_hook::{
 
 use crate::audit::clean;
 use crate::model::{Choices, OwnMessage, RecipientChoice};
+use crate::observed::{self, NewObserved};
 
 pub use copies::would_cause_letters;
 pub(crate) use copies::{Fate, NewCopy};
@@ -36,6 +37,10 @@ pub(crate) struct Intake {
     pub(crate) facts: Option<Facts>,
     /// Whether a scan was wanted and did not happen.
     pub(crate) unscanned: bool,
+    /// What a chain that observes would have done.
+    pub(crate) observed: Vec<NewObserved>,
+    /// What the quarantine judged by, if that is kept.
+    pub(crate) judged: Option<String>,
     pub(crate) copies: Vec<NewCopy>,
     /// What a discard by somebody's standing choice is counted under.
     pub(crate) discards: Vec<String>,
@@ -83,6 +88,8 @@ impl Intake {
             received: tx.received.clone(),
             body: Body::File,
             unscanned: tx.notes.get::<RelayedUnscanned>().is_some(),
+            observed: observed::of(tx),
+            judged: None,
             facts: may_be_held.then(|| Facts::of(session, tx, judgement)),
             copies,
             discards: Vec::new(),
@@ -113,6 +120,8 @@ impl Intake {
             body: Body::Row(own.bytes.into()),
             facts: None,
             unscanned: false,
+            observed: Vec::new(),
+            judged: None,
             copies: vec![copy],
             discards: Vec::new(),
             sender: String::new(),

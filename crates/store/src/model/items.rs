@@ -112,6 +112,8 @@ pub struct Counts {
     pub discarded: u64,
     /// Messages that were relayed in the last day although no scanner answered.
     pub relayed_unscanned: u64,
+    /// Messages that went on in the last day only because their chain observes.
+    pub observed: u64,
     /// Octets of all messages of which a copy is held.
     pub held_octets: u64,
     /// Octets of samples.

@@ -3,7 +3,9 @@
 mod choices;
 mod deeds;
 mod items;
+mod judged;
 mod letters;
+mod observed;
 mod relaying;
 
 use std::path::PathBuf;
@@ -15,7 +17,9 @@ pub use choices::{
 };
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
 pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient};
+pub use judged::{Became, Judged, JudgedCopy};
 pub use letters::{Address, LetterCaps, LetterDue, LetterSent, Letters, Proven};
+pub use observed::{ObservedCase, ObservedCount, ObservedReport};
 pub use relaying::{AttemptResult, Attempted, Claimed, ClaimedRecipient, CopyId, Kind, OwnMessage};
 
 /// How much room held mail may take. What is over goes, the oldest first.
@@ -65,4 +69,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// How long audit lines are kept.
     pub audit_kept: Duration,
+    /// How long it is kept what chains that observe would have done.
+    pub observed_kept: Duration,
+    /// How long it is kept what the quarantine judged by. Zero keeps nothing.
+    pub judged_kept: Duration,
 }

@@ -14,6 +14,7 @@ use super::{Store, StoreError};
 use crate::forget;
 use crate::handoff::Reserved;
 use crate::intake::{Body, Earlier, Fate, Intake, in_row};
+use crate::judged;
 use crate::model::{Claimed, ClaimedRecipient, CopyId};
 
 /// What a recipient costs in memory, beyond the message, while it waits for the relay.
@@ -31,16 +32,17 @@ impl Commit for Store {
     ) -> Result<Receipt, CommitError> {
         let content = tx.message.content.clone();
         self.0.room.take(content.len())?;
-        let mut intake = Intake::of_transaction(session, tx, outcome, &self.0.ids, self.now());
-        if let Some(intake) = &mut intake {
-            intake.count_discards(&self.choices());
-        }
-        let Some(intake) = intake else {
+        let intake = Intake::of_transaction(session, tx, outcome, &self.0.ids, self.now());
+        let Some(mut intake) = intake else {
             return Ok(Receipt {
                 id: tx.id,
                 link: None,
             });
         };
+        intake.count_discards(&self.choices());
+        if !self.0.settings.judged_kept.is_zero() {
+            intake.judged = judged::facts(session, tx, outcome);
+        }
         let caller = Caller::default();
         let acceptance = self.clone().accept(intake, content, caller.flag());
         let accepted = tokio::spawn(acceptance).await;

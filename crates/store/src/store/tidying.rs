@@ -8,7 +8,8 @@ use rusqlite::Connection;
 
 use super::{Store, StoreError};
 use crate::keeping::{self, Eviction};
-use crate::{choices, errands, forget, queue, tally};
+use crate::newest::Newest;
+use crate::{choices, errands, forget, judged, observed, queue, tally};
 
 /// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
 const LEASE: Duration = Duration::from_secs(6 * 3600);
@@ -29,6 +30,10 @@ impl Store {
         self.make_room().await?;
         self.trim_audit(now.before(settings.audit_kept)).await?;
         self.void_leases(now.before(LEASE), now).await?;
+        let seen = now.before(settings.observed_kept);
+        self.trim_newest(observed::KEPT, seen).await?;
+        let judged = now.before(settings.judged_kept);
+        self.trim_newest(judged::KEPT, judged).await?;
         let counted = now.before(TALLIES);
         self.write(move |db| {
             tally::forget(db, counted)?;
@@ -98,6 +103,11 @@ impl Store {
             self.write(move |db| forget::trim_audit(db, &items, before))
                 .await?;
         }
+    }
+
+    async fn trim_newest(&self, newest: Newest, before: Timestamp) -> Result<(), StoreError> {
+        while self.write(move |db| newest.trim(db, before)).await? {}
+        Ok(())
     }
 
     async fn void_leases(&self, since: Timestamp, now: Timestamp) -> Result<(), StoreError> {

@@ -49,6 +49,8 @@ pub(crate) fn settings(state: &Path) -> Settings {
         retention: 30 * DAY,
         bounds: posthouse_store::Bounds::default(),
         audit_kept: 60 * DAY,
+        observed_kept: 30 * DAY,
+        judged_kept: 7 * DAY,
     }
 }
 

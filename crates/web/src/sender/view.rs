@@ -266,6 +266,7 @@ mod tests {
             found: Scanned::Unscanned("10.0.0.7 refused".to_owned()),
             score: None,
             limit: None,
+            action: None,
             tests: vec!["T".to_owned(); 1000],
         };
         let shown = finding(&scan);

@@ -24,6 +24,8 @@ fn store(dir: &std::path::Path) -> Store {
         retention: Duration::from_secs(86_400),
         bounds: posthouse_store::Bounds::default(),
         audit_kept: Duration::from_secs(86_400),
+        observed_kept: Duration::from_secs(86_400),
+        judged_kept: Duration::from_secs(86_400),
     };
     Store::open(settings, Arc::new(SystemClock)).expect("a ledger")
 }
