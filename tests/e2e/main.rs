@@ -10,6 +10,7 @@ mod explain;
 mod full_disk;
 mod letters;
 mod matrix;
+mod observe;
 mod peers;
 mod program;
 mod received;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use posthouse_hook::Id;
+use posthouse_hook::{Id, Span};
 
 use crate::commands::{self, Failure};
 
@@ -39,6 +39,9 @@ enum Command {
     /// The quarantine: what is held
     #[command(subcommand)]
     Held(HeldCommand),
+    /// What chains with mode = "observe" would have done
+    #[command(subcommand)]
+    Observe(ObserveCommand),
     /// Show the whole job on this machine, with a next hop of its own
     Demo(DemoArgs),
 }
@@ -158,6 +161,27 @@ pub(crate) enum HeldCommand {
     Discard(SelectArgs),
 }
 
+/// `posthouse observe`.
+#[derive(Subcommand)]
+pub(crate) enum ObserveCommand {
+    /// Count what would have been refused, held and discarded, and list the newest cases
+    Report(SinceArgs),
+}
+
+/// How far to look back, and what to list.
+#[derive(Args)]
+pub(crate) struct SinceArgs {
+    /// Look back so far, such as 12h or 7d
+    #[arg(long, value_name = "SPAN", default_value = "7d")]
+    pub(crate) since: Span,
+    /// List at most this many, the newest; the counts are of all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// How to run the demo.
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -187,6 +211,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Status(args) => commands::status::run(config, args),
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),
+        Command::Observe(command) => commands::observe::run(config, command),
         Command::Demo(args) => commands::demo::run(args),
     }
 }

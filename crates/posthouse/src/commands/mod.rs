@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod held;
+pub(crate) mod observe;
 mod print;
 pub(crate) mod queue;
 pub(crate) mod serve;

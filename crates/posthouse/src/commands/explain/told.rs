@@ -2,7 +2,8 @@
 
 use posthouse_hook::trail::visible;
 use posthouse_hook::{
-    Disposition, ForwardPath, Judgement, Kept, Outcome, Reply, Session, Trail, Transaction,
+    Disposition, ForwardPath, Judgement, Kept, Observation, Observed, Outcome, Reply, Session,
+    Trail, Transaction,
 };
 use posthouse_store::Kind;
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub(super) struct Explained {
     recipients: Vec<Fate>,
     judgement: Option<Judgement>,
     letters: Vec<Letter>,
+    /// What the chain, if it observes, would have done.
+    observed: Vec<Observation>,
     trail: Trail,
 }
 
@@ -49,6 +52,7 @@ impl Explained {
                 recipients: Vec::new(),
                 judgement: None,
                 letters: Vec::new(),
+                observed: Vec::new(),
                 trail,
             },
             Ended::Decided(tx, outcome) => Self {
@@ -56,6 +60,7 @@ impl Explained {
                 recipients: fates(loaded, &tx, &outcome),
                 letters: letters(loaded, &tx, &outcome)?,
                 judgement: tx.notes.get::<Judgement>().cloned(),
+                observed: observed(&tx),
                 trail,
             },
         })
@@ -73,12 +78,31 @@ impl Explained {
             let hop = fate.next_hop.as_ref().map(|hop| format!(" by {hop}"));
             outln!("{}: {}{}", fate.address, fate.fate, hop.unwrap_or_default());
         }
+        for observation in &self.observed {
+            outln!("{}", in_words(observation));
+        }
         for letter in &self.letters {
             outln!("letter to {}:", letter.to);
             let lines = letter.text.lines();
             lines.for_each(|line| outln!("    {}", visible(line)));
         }
     }
+}
+
+fn observed(tx: &Transaction) -> Vec<Observation> {
+    let Observed(observed) = tx.notes.get().cloned().unwrap_or_default();
+    observed
+}
+
+fn in_words(observation: &Observation) -> String {
+    let to = observation.recipients.iter().map(ToString::to_string);
+    format!(
+        "observed, not done: {} at {} would {} {}",
+        observation.plugin,
+        observation.point,
+        observation.would,
+        to.collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn reply(tx: &Transaction, outcome: &Outcome) -> String {
