@@ -19,6 +19,9 @@ const SPAM: &[u8] = b"Subject: x\r\nX-Odd:  \xe4 \t\r\n\r\n\
 const CLEAN: &[u8] = b"Subject: hi\r\n\r\nSee you at noon.\r\n";
 const FIRST: &str = "[[chain.outbound]]\nplugin   = \"relay_clients\"";
 
+/// What breaks a configuration.
+type Breaking<'a> = Box<dyn Fn(&str) -> String + 'a>;
+
 /// The same configuration, whose listener's chain observes.
 fn observing(config: &str) -> String {
     let mode = format!("[[chain.outbound]]\nmode = \"observe\"\n\n{FIRST}");
@@ -203,7 +206,7 @@ fn broken_dns_and_broken_scanners_are_no_451_under_observe() {
     let gone = ports::free_addr().to_string();
     let scanner = |at: &str| format!("plugin = \"spamassassin\"\naddress = \"{at}\"");
     let quarantine = "plugin           = \"quarantine\"\n";
-    let broken: [(&str, Box<dyn Fn(&str) -> String>); 3] = [
+    let broken: [(&str, Breaking<'_>); 3] = [
         (
             "the scanner is down",
             Box::new(|config| {
