@@ -9,6 +9,7 @@ mod docs;
 mod explain;
 mod full_disk;
 mod letters;
+mod letters_dkim;
 mod matrix;
 mod observe;
 mod peers;

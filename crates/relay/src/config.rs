@@ -3,6 +3,7 @@
 //! Every key has a default, unknown keys are errors, and a value that cannot work is refused here,
 //! with the value and the way out, so that nothing behind this file has to check again.
 
+mod languages;
 mod letters;
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
@@ -13,6 +14,7 @@ use posthouse_hook::Domain;
 use posthouse_hook::time::{Span, patience};
 use serde::Deserialize;
 
+pub use self::languages::{Languages, Subject};
 pub use self::letters::{LettersConfig, Sender};
 use crate::route::Routes;
 use crate::tls::{Connectors, TlsError};

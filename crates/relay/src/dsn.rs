@@ -7,18 +7,19 @@ use std::sync::Arc;
 
 use lettre::message::header::ContentType;
 use lettre::message::{MultiPart, SinglePart};
-use posthouse_hook::{Domain, ForwardPath, Host, IdMaker, ReversePath, Timestamp};
+use posthouse_hook::{ForwardPath, Host, IdMaker, Language, ReversePath, Timestamp};
 use posthouse_store::{Claimed, Kind, OwnMessage};
 use serde::Serialize;
 
 use crate::answer::{Answer, Speaker};
 use crate::dates;
+use crate::desk::Desk;
 use crate::own::{Auto, Sheet};
-use crate::templates::{DSN, Templates};
+use crate::templates::{TemplateError, Templates};
+use crate::texts::Text;
 
 /// Octets of the original's header section that are quoted.
 const MAX_QUOTED: u64 = 16 * 1024;
-const SUBJECT: &str = "Undelivered mail returned to sender";
 
 /// One copy that failed.
 #[derive(Debug, Clone)]
@@ -29,9 +30,8 @@ pub(crate) struct Failure {
 
 /// Writes DSNs.
 pub(crate) struct Dsns {
-    pub(crate) ours: Domain,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) ids: Arc<IdMaker>,
-    pub(crate) templates: Arc<Templates>,
 }
 
 /// What the template is told.
@@ -72,18 +72,28 @@ impl Dsns {
         let to = ForwardPath::Mailbox(sender.clone());
         let report = self.report(claimed, failures, &quoted, now);
         let sheet = Sheet {
-            from: format!("Mail Delivery System <MAILER-DAEMON@{}>", self.ours),
+            from: format!("Mail Delivery System <MAILER-DAEMON@{}>", self.desk.ours),
             to: &to,
-            subject: SUBJECT,
+            subject: Text::Dsn.subject(Language::En),
             date: now,
             id: self.ids.next(now),
             auto: Auto::Replied,
-            ours: &self.ours,
+            unsubscribe: None,
+            ours: &self.desk.ours,
         };
+        let bytes = self.sealed(sheet.over(&report));
         Some(OwnMessage {
             kind: Kind::Dsn,
-            bytes: sheet.over(&report),
+            bytes,
             to,
+        })
+    }
+
+    /// A DSN without a signature is better than none.
+    fn sealed(&self, message: Vec<u8>) -> Vec<u8> {
+        self.desk.seal(message.clone()).unwrap_or_else(|error| {
+            tracing::error!(%error, "a DSN goes out unsigned");
+            message
         })
     }
 
@@ -112,12 +122,13 @@ impl Dsns {
     /// The part for people.
     fn words(&self, claimed: &Claimed, failures: &[Failure]) -> String {
         let facts = Facts {
-            hostname: self.ours.to_string(),
+            hostname: self.desk.ours.to_string(),
             sender: claimed.reverse_path.address(),
             arrived: dates::rfc5322(claimed.since),
             failures: failures.iter().map(FailureFacts::of).collect(),
         };
-        self.templates.render(DSN, &facts).unwrap_or_else(|error| {
+        let text = self.desk.templates.render(Text::Dsn, Language::En, &facts);
+        text.unwrap_or_else(|error| {
             tracing::error!(%error, "a DSN goes out without its text");
             "A message could not be delivered; the next part tells more.\r\n".to_owned()
         })
@@ -128,7 +139,7 @@ impl Dsns {
         let arrived = dates::rfc5322(claimed.since);
         let mut text = format!(
             "Reporting-MTA: dns; {}\r\nArrival-Date: {arrived}\r\n",
-            self.ours
+            self.desk.ours
         );
         for failure in failures {
             text.push_str("\r\n");
@@ -162,6 +173,26 @@ impl Failure {
         text.push_str(&format!("Last-Attempt-Date: {}\r\n", dates::rfc5322(now)));
         text
     }
+}
+
+/// Renders the text with made-up facts, so that a broken template is found at the start.
+pub(crate) fn check(templates: &Templates) -> Result<(), TemplateError> {
+    let failure = |remote| FailureFacts {
+        address: "bob@b.example".to_owned(),
+        next_hop: "mx.b.example[192.0.2.1]:25".to_owned(),
+        said: "550 5.1.1 Nobody here".to_owned(),
+        remote,
+    };
+    for failures in [vec![failure(true)], vec![failure(true), failure(false)]] {
+        let facts = Facts {
+            hostname: "out.isp.example".to_owned(),
+            sender: "ann@a.example".to_owned(),
+            arrived: dates::rfc5322(Timestamp(0)),
+            failures,
+        };
+        templates.render(Text::Dsn, Language::En, &facts)?;
+    }
+    Ok(())
 }
 
 impl FailureFacts {

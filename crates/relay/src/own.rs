@@ -25,6 +25,8 @@ pub(crate) struct Sheet<'a> {
     /// Names the message in its Message-ID.
     pub(crate) id: Id,
     pub(crate) auto: Auto,
+    /// The URL of a one-click unsubscribe (RFC 8058).
+    pub(crate) unsubscribe: Option<&'a str>,
     /// Our own host name.
     pub(crate) ours: &'a Domain,
 }
@@ -73,7 +75,31 @@ impl Sheet<'_> {
         ] {
             headers.insert_raw(HeaderValue::new(name, value));
         }
+        if let Some(url) = self.unsubscribe {
+            one_click(&mut headers, url);
+        }
         headers
+    }
+}
+
+/// RFC 8058 §3.1. The URL is ours, of printable ASCII, and must not be folded.
+fn one_click(headers: &mut Headers, url: &str) {
+    let fields = [
+        (
+            HeaderName::new_from_ascii_str("List-Unsubscribe"),
+            format!("<{url}>"),
+        ),
+        (
+            HeaderName::new_from_ascii_str("List-Unsubscribe-Post"),
+            "List-Unsubscribe=One-Click".to_owned(),
+        ),
+    ];
+    for (name, value) in fields {
+        headers.insert_raw(HeaderValue::dangerous_new_pre_encoded(
+            name,
+            value.clone(),
+            value,
+        ));
     }
 }
 
@@ -95,6 +121,7 @@ mod tests {
             date: Timestamp(1_000_000_000_000),
             id: Id(17),
             auto: Auto::Replied,
+            unsubscribe: None,
             ours: &Domain::parse("out.isp.example").expect("valid"),
         };
         let text = String::from_utf8(sheet.over(b"\r\nbody")).expect("ASCII");

@@ -12,16 +12,17 @@ use tokio::sync::{mpsc, watch};
 use crate::attempt::Attempts;
 use crate::config::{LettersConfig, RelayConfig};
 use crate::connect::Opener;
+use crate::desk::MailError;
 use crate::dsn::Dsns;
 use crate::hand::Hand;
-use crate::letters::{LetterWriter, Letters};
+use crate::letters::Letters;
 use crate::pool::{Limits, Pool, Report};
 use crate::reach::Reach;
 use crate::runner::Runner;
 use crate::schedule::Schedule;
 use crate::settle::Settler;
-use crate::templates::{TemplateError, Templates};
 use crate::tls::{Connectors, TlsError};
+use crate::writer::LetterWriter;
 
 /// How long the store may take to record the last results at shutdown.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -46,9 +47,9 @@ pub struct Surroundings {
 /// Why the relay cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// A template is broken.
+    /// Our own mail cannot be written.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Mail(#[from] MailError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -58,15 +59,14 @@ pub enum RelayError {
 pub struct Relay {
     config: RelayConfig,
     around: Surroundings,
-    templates: Arc<Templates>,
     tls: Connectors,
     letters: Letters,
 }
 
 impl Relay {
-    /// Reads the templates and trusted certificates; opens no connection.
+    /// Reads the templates, the key and the trusted certificates; opens no connection.
     ///
-    /// `templates` is a directory whose `letter.txt` and `dsn.txt` replace the built-in texts.
+    /// `templates` is a directory whose files replace the built-in texts of the same name.
     pub fn new(
         config: RelayConfig,
         letters: LettersConfig,
@@ -74,14 +74,8 @@ impl Relay {
         templates: Option<&Path>,
     ) -> Result<Self, RelayError> {
         let tls = Connectors::new(config.ca_file.as_deref())?;
-        let templates = Arc::new(Templates::load(templates)?);
-        let writer = LetterWriter {
-            config: letters,
-            ours: around.hostname.clone(),
-            templates: Arc::clone(&templates),
-            clock: Arc::clone(&around.clock),
-        };
-        writer.check()?;
+        let ours = around.hostname.clone();
+        let writer = LetterWriter::new(letters, ours, templates, Arc::clone(&around.clock))?;
         let letters = Letters {
             writer,
             store: around.store.clone(),
@@ -90,7 +84,6 @@ impl Relay {
         Ok(Self {
             config,
             around,
-            templates,
             tls,
             letters,
         })
@@ -130,9 +123,8 @@ impl Relay {
                 expire: self.config.expire.0,
             },
             dsns: Dsns {
-                ours: self.around.hostname.clone(),
+                desk: Arc::clone(&self.letters.writer.desk),
                 ids: self.around.store.ids(),
-                templates: Arc::clone(&self.templates),
             },
             hand: Arc::clone(hand),
             stop: stop.clone(),

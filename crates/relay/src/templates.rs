@@ -1,21 +1,13 @@
-//! The texts of letters and DSNs: built in, and replaceable by files of the same name.
+//! The templates of our own mail: built in, and replaceable by files of the same name.
 
 use std::path::{Path, PathBuf};
 
+use posthouse_hook::Language;
 use posthouse_hook::trail::visible;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-/// The built-in texts by file name.
-const BUILT_IN: [(&str, &str); 2] = [
-    (LETTER, include_str!("../../../templates/mail/letter.txt")),
-    (DSN, include_str!("../../../templates/mail/dsn.txt")),
-];
-
-/// The body of a letter.
-pub(crate) const LETTER: &str = "letter.txt";
-/// The part of a DSN that is for people.
-pub(crate) const DSN: &str = "dsn.txt";
+use crate::texts::{BUILT_IN, Text};
 
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +20,7 @@ pub enum TemplateError {
     Broken(String, String),
 }
 
-/// The texts.
+/// The templates.
 pub(crate) struct Templates(Tera);
 
 impl Templates {
@@ -49,12 +41,14 @@ impl Templates {
     /// The text with these facts in it: no control characters but line ends, which are CRLF.
     pub(crate) fn render(
         &self,
-        name: &str,
+        text: Text,
+        language: Language,
         facts: &impl Serialize,
     ) -> Result<String, TemplateError> {
-        let broken = |error: tera::Error| TemplateError::Broken(name.to_owned(), causes(&error));
+        let name = text.file(language);
+        let broken = |error: tera::Error| TemplateError::Broken(name.clone(), causes(&error));
         let context = Context::from_serialize(facts).map_err(broken)?;
-        let text = self.0.render(name, &context).map_err(broken)?;
+        let text = self.0.render(&name, &context).map_err(broken)?;
         let mut out = String::with_capacity(text.len() + 64);
         for line in text.trim_end().lines() {
             out.push_str(&visible(line));

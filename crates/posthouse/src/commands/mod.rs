@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use posthouse_hook::SystemClock;
 use posthouse_plugins::Common;
-use posthouse_relay::{LetterWriter, TemplateError};
+use posthouse_relay::{LetterWriter, MailError};
 use posthouse_store::{Filter, Store};
 
 use crate::cli::{ListArgs, SelectArgs};
@@ -80,7 +80,7 @@ fn chains_of(loaded: &Loaded) -> Result<(Chains, Lists), Faults> {
 }
 
 /// Writes letters as the relay would, for commands that only look.
-fn letter_writer(config: &Config) -> Result<LetterWriter, TemplateError> {
+fn letter_writer(config: &Config) -> Result<LetterWriter, MailError> {
     let templates = config.templates.as_ref().map(|dir| dir.join("mail"));
     LetterWriter::new(
         config.letters.clone(),

@@ -1,20 +1,29 @@
 //! Holds posthouse.example.toml to the code: every key of every section stands in it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use posthouse_hook::SystemClock;
 use toml::de::DeTable;
 
 use super::{Lists, Loaded, parse};
 
-const EXAMPLE: &str = include_str!("../../../../posthouse.example.toml");
+/// The example, with the settings that are commented out (`#key = …`, `#[table]`) put to work.
+static EXAMPLE: LazyLock<String> = LazyLock::new(|| {
+    let file = include_str!("../../../../posthouse.example.toml");
+    let setting = |c: char| c == '[' || c.is_ascii_lowercase();
+    let line = |line: &'static str| match line.strip_prefix('#') {
+        Some(inside) if inside.starts_with(setting) => inside,
+        _ => line,
+    };
+    file.lines().map(line).collect::<Vec<_>>().join("\n")
+});
 const MINIMAL: &str =
     "hostname = \"a.example\"\nstate = \"s\"\n[web]\nurl = \"http://a.example\"\n";
 const UNKNOWN: &str = "no_such_key";
 
 /// Every section with keys of its own: where an unknown key is put to learn the known ones.
-const SECTIONS: [(&str, &str); 15] = [
+const SECTIONS: [(&str, &str); 16] = [
     ("", "no_such_key = 1\n"),
     ("listener", "[[listener]]\nno_such_key = 1\n"),
     ("limits", "[limits]\nno_such_key = 1\n"),
@@ -22,6 +31,7 @@ const SECTIONS: [(&str, &str); 15] = [
     ("quarantine.caps", "[quarantine.caps]\nno_such_key = 1\n"),
     ("letters", "[letters]\nno_such_key = 1\n"),
     ("letters.caps", "[letters.caps]\nno_such_key = 1\n"),
+    ("letters.dkim", "[letters.dkim]\nno_such_key = 1\n"),
     ("relay", "[relay]\nno_such_key = 1\n"),
     ("relay.timeout", "[relay.timeout]\nno_such_key = 1\n"),
     ("relay.route", "[[relay.route]]\nno_such_key = 1\n"),
@@ -48,7 +58,7 @@ fn known(section: &str, probe: &str) -> BTreeSet<String> {
 
 /// The keys that the example has in one section; of several tables, all of them together.
 fn written(section: &str) -> BTreeSet<String> {
-    let table = DeTable::parse(EXAMPLE).expect("the example is TOML");
+    let table = DeTable::parse(&EXAMPLE).expect("the example is TOML");
     let mut found = vec![toml::de::DeValue::Table(table.into_inner())];
     for name in section.split('.').filter(|name| !name.is_empty()) {
         found = found
@@ -96,7 +106,7 @@ fn every_key_stands_in_the_example() {
 /// Plugins' options: each plugin's page and its steps in the example name them all.
 #[test]
 fn every_option_of_every_plugin_stands_in_the_example() {
-    let table = DeTable::parse(EXAMPLE)
+    let table = DeTable::parse(&EXAMPLE)
         .expect("the example is TOML")
         .into_inner();
     for plugin in posthouse_plugins::names() {

@@ -62,6 +62,9 @@ pub(crate) fn parse(file: &Path, text: String) -> Result<Loaded, Faults> {
     config.state = base.join(&config.state);
     config.templates = config.templates.map(|dir| base.join(dir));
     config.relay.ca_file = config.relay.ca_file.map(|file| base.join(file));
+    if let Some(dkim) = &mut config.letters.dkim {
+        dkim.key = dkim.key.below(base);
+    }
     Ok(Loaded {
         file: file.to_owned(),
         text,

@@ -21,6 +21,8 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
     }
     found.extend(little_room(loaded));
     found.extend(observes_nothing(loaded, chains));
+    found.extend(open_key(loaded));
+    found.extend(strange_author(loaded));
     for listener in &loaded.config.listener {
         let Some(chain) = chains.get(listener.chain.get_ref()) else {
             continue;
@@ -53,6 +55,29 @@ fn observes_nothing(loaded: &Loaded, chains: &Chains) -> Option<Fault> {
         format!("chain `{name}`: mode = \"observe\" does nothing where no listener runs it");
     let way_out = "say it in the listener's chain";
     Some(Fault::of_file(&loaded.file, problem).with_way_out(way_out))
+}
+
+/// Whoever reads the key can sign as us.
+fn open_key(loaded: &Loaded) -> Option<Fault> {
+    let dkim = loaded.config.letters.dkim.as_ref()?;
+    let file = dkim.key.open_to_others()?.display();
+    let problem = format!("letters.dkim: other users may read or change the key `{file}`");
+    let fault = loaded.fault(loaded.place(&["letters", "dkim", "key"]), problem);
+    Some(fault.with_way_out(format!("chmod o= {file}")))
+}
+
+/// DMARC wants a signature of the domain in the From field, or of one above it (RFC 7489 §3.1.1).
+fn strange_author(loaded: &Loaded) -> Option<Fault> {
+    let config = &loaded.config;
+    let signs = &config.letters.dkim.as_ref()?.domain;
+    let author = config.letters.author_domain(&config.hostname)?;
+    if author == *signs || author.is_below(signs.as_str()) {
+        return None;
+    }
+    let problem =
+        format!("letters.dkim: {signs} signs what {author} writes; DMARC counts that as unsigned");
+    let fault = loaded.fault(loaded.place(&["letters", "dkim", "domain"]), problem);
+    Some(fault.with_way_out("sign with the domain of letters.from, or one above it"))
 }
 
 /// What is doubtful about one chain.

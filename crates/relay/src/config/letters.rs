@@ -4,12 +4,14 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
-use posthouse_hook::ListSpec;
 use posthouse_hook::time::Span;
+use posthouse_hook::{Domain, ForwardPath, Language, ListSpec};
 use posthouse_store::LetterCaps;
 use serde::Deserialize;
 
+use super::languages::{Languages, Subject};
 use super::{days, minutes};
+use crate::dkim::DkimConfig;
 
 /// The section `[letters]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,8 +22,14 @@ pub struct LettersConfig {
     /// The address in the From field, `quarantine@isp.example` or `Quarantine <q@isp.example>`.
     /// Default: postmaster at `hostname`. The envelope's reverse-path is always null.
     pub from: Option<Sender>,
-    /// The Subject field.
-    pub subject: String,
+    /// The Subject field. Default: ours, in the letter's language.
+    pub subject: Subject,
+    /// In which language we write to whom no other is known for.
+    pub language: Language,
+    /// In which language we write, by recipient domain.
+    pub languages: Languages,
+    /// The key with which our own mail is signed. Default: none.
+    pub dkim: Option<DkimConfig>,
     /// The days that pass at least between two letters to one address.
     pub renotify_days: NonZeroU16,
     /// How often we look for addresses to write to.
@@ -37,7 +45,10 @@ impl Default for LettersConfig {
         Self {
             send: true,
             from: None,
-            subject: "We are holding mail for you".to_owned(),
+            subject: Subject::default(),
+            language: Language::default(),
+            languages: Languages::default(),
+            dkim: None,
             renotify_days: NonZeroU16::new(7).expect("7 is not zero"),
             check: minutes(1),
             caps: LetterCaps::default(),
@@ -50,6 +61,20 @@ impl LettersConfig {
     /// The least time between two letters to one address.
     pub fn interval(&self) -> Duration {
         days(u64::from(self.renotify_days.get())).0
+    }
+
+    /// The domain in the From field; `ours` is our host name.
+    pub fn author_domain(&self, ours: &Domain) -> Option<Domain> {
+        match &self.from {
+            Some(sender) => Domain::parse(sender.0.email.domain()).ok(),
+            None => Some(ours.clone()),
+        }
+    }
+
+    /// In which language we write to somebody whose own choice is not known.
+    pub fn language_of(&self, to: &ForwardPath) -> Language {
+        let named = to.domain().and_then(|domain| self.languages.of(domain));
+        named.unwrap_or(self.language)
     }
 }
 

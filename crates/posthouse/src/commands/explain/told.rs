@@ -5,6 +5,7 @@ use posthouse_hook::{
     Disposition, ForwardPath, Judgement, Kept, Observation, Observed, Outcome, Reply, Session,
     Trail, Transaction,
 };
+use posthouse_relay::Listed;
 use posthouse_store::Kind;
 use serde::Serialize;
 
@@ -162,7 +163,13 @@ fn letters(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Result<Vec<L
     let field = |name| header.first(name).map(|f| f.text()).unwrap_or_default();
     let (from, subject) = (field("From"), field("Subject"));
     let write = |to: ForwardPath| {
-        let bytes = writer.preview(loaded.config.web.url.as_str(), &to, &from, &subject)?;
+        let listed = Listed {
+            at: tx.started,
+            from: &from,
+            subject: &subject,
+            size: tx.message.content.len(),
+        };
+        let bytes = writer.preview(loaded.config.web.url.as_str(), &to, listed)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Letter { to, text })
     };
