@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod plugin;
 pub mod point;
 pub mod ports;
+pub mod proofs;
 pub mod reply;
 pub mod session;
 pub mod time;

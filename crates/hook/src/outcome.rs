@@ -34,6 +34,8 @@ pub enum Why {
     Spam(Row),
     /// The scan did not come to an answer, and the configuration says to hold.
     Unscanned(Row),
+    /// Another rule than the matrix says so; nobody but the operator is told.
+    Policy,
 }
 
 impl Why {
@@ -41,6 +43,7 @@ impl Why {
     pub fn row(self) -> Row {
         match self {
             Self::Spam(row) | Self::Unscanned(row) => row,
+            Self::Policy => Row::Other,
         }
     }
 }

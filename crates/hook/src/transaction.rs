@@ -56,7 +56,8 @@ pub struct Transaction {
     pub body_type: BodyType,
     /// The recipients that were taken.
     pub recipients: Vec<Recipient>,
-    /// Our own Received field, CRLF included: prepended when the message is relayed.
+    /// Our own Received field, CRLF included, and what plugins put above it
+    /// ([`Transaction::prepend`]): prepended when the message is relayed.
     pub received: String,
     /// The message: empty before `headers`, its header section only at `headers`, whole at `data`.
     pub message: Message,
@@ -81,6 +82,14 @@ impl Transaction {
             },
             notes: Notes::default(),
         }
+    }
+
+    /// Puts a header field of ours above the message, above what was put there before. The value is
+    /// one line: what could end it is replaced.
+    pub fn prepend(&mut self, name: &str, value: &str) {
+        let line = |c: char| if c.is_control() { ' ' } else { c };
+        let value: String = value.chars().map(line).collect();
+        self.received.insert_str(0, &format!("{name}: {value}\r\n"));
     }
 
     /// The dispositions, in the order of the recipients.

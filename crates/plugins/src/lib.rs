@@ -5,6 +5,16 @@
 //! state or knows the configuration file: options come through [`build`], all else through
 //! [`Surroundings`].
 
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the plugins that ask backends")
+)]
+mod backend;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the policies about strangers")
+)]
+mod exempt;
 mod filtered;
 mod gtube;
 mod options;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthouse_hook::plugin::{Answer, Nature};
+use posthouse_hook::proofs::RelayClient;
 use posthouse_hook::{
     HookPoint, Live, NetworkList, Plugin, Recipient, Session, Transaction, Verdict,
 };
@@ -37,7 +38,7 @@ pub(crate) fn build(
 #[async_trait]
 impl Plugin for RelayClients {
     fn points(&self) -> &[HookPoint] {
-        &[HookPoint::Rcpt]
+        &[HookPoint::Connect, HookPoint::Auth, HookPoint::Rcpt]
     }
 
     fn nature(&self) -> Nature {
@@ -46,6 +47,19 @@ impl Plugin for RelayClients {
 
     fn admits_anyone(&self) -> bool {
         self.networks.load().covers_everybody()
+    }
+
+    /// Notes who may relay, for the checks of strangers that stand below.
+    async fn connect(&self, session: &mut Session) -> Answer {
+        if self.networks.load().contains(session.client_ip()) {
+            session.notes.put(RelayClient);
+        }
+        Ok(Verdict::Pass)
+    }
+
+    async fn auth(&self, session: &mut Session) -> Answer {
+        session.notes.put(RelayClient);
+        Ok(Verdict::Pass)
     }
 
     async fn rcpt(

@@ -1,0 +1,131 @@
+//! What is known of a client and of a sender: notes that measuring plugins leave, so that policies
+//! need not measure again. A note that is missing means: nobody measured.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Domain;
+use crate::facts::Spf;
+
+/// Session note: the client may relay, by its network or because it authenticated. Checks that are
+/// meant for strangers pass it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayClient;
+
+/// Session note: what reverse DNS says of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReverseName {
+    /// A PTR name whose addresses include the client's.
+    Confirmed(Domain),
+    /// There are PTR names, and none leads back; the first of them.
+    Unconfirmed(Domain),
+    /// There is no PTR name.
+    None,
+    /// DNS did not answer.
+    Unknown,
+}
+
+impl ReverseName {
+    /// The name that leads back to the client.
+    pub fn confirmed(&self) -> Option<&Domain> {
+        match self {
+            Self::Confirmed(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Transaction note: SPF of the envelope sender, or of HELO for the null sender (RFC 7208 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpfFound {
+    /// The result.
+    pub result: Spf,
+    /// The domain that was checked; none if there was none to check.
+    pub domain: Option<Domain>,
+    /// Whether that is the HELO domain.
+    pub of_helo: bool,
+}
+
+/// What a verification came to (RFC 8601 §2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verified {
+    /// There is nothing to verify.
+    None,
+    /// It verifies.
+    Pass,
+    /// It does not.
+    Fail,
+    /// It is not acceptable to us, whether it verifies or not.
+    Policy,
+    /// DNS did not answer.
+    TempError,
+    /// It cannot be verified, ever.
+    PermError,
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Policy => "policy",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        })
+    }
+}
+
+/// One DKIM signature (RFC 6376).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimSignature {
+    /// What it came to.
+    pub result: Verified,
+    /// `d=`.
+    pub domain: Domain,
+    /// `s=`.
+    pub selector: String,
+}
+
+/// Transaction note: every DKIM signature that was looked at, top down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DkimFound(pub Vec<DkimSignature>);
+
+/// What a domain asks to be done with mail that fails DMARC (RFC 7489 §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DmarcPolicy {
+    /// Nothing.
+    None,
+    /// Treat it as suspicious.
+    Quarantine,
+    /// Refuse it.
+    Reject,
+}
+
+/// Transaction note: DMARC of header From.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DmarcFound {
+    /// The result.
+    pub result: Verified,
+    /// The domain of header From; none if there is not exactly one.
+    pub domain: Option<Domain>,
+    /// What the domain asks for; none without a record.
+    pub policy: Option<DmarcPolicy>,
+}
+
+/// Transaction note: the ARC chain (RFC 8617).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArcFound {
+    /// What the chain came to.
+    pub result: Verified,
+    /// Who sealed last.
+    pub sealer: Option<Domain>,
+}
+
+/// Transaction note: what an Authentication-Results field of ours will say (RFC 8601), a clause for
+/// each method, such as `spf=pass smtp.mailfrom=x.example`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthResults(pub Vec<String>);
