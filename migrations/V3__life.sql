@@ -35,3 +35,10 @@ CREATE TABLE sample (
     bytes     BLOB    NOT NULL             -- the message's first octets
 ) STRICT;
 CREATE INDEX sample_kept ON sample (id, kept);
+
+-- Copies that were on their way when their address was erased: their rows go when they are done.
+CREATE TABLE erasure (
+    message   INTEGER NOT NULL,
+    recipient INTEGER NOT NULL,
+    PRIMARY KEY (message, recipient)
+) STRICT, WITHOUT ROWID;

@@ -6,6 +6,7 @@ mod crash;
 mod dialogs;
 mod dkim;
 mod docs;
+mod erase;
 mod explain;
 mod full_disk;
 mod letters;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use posthouse_hook::{Id, Span};
+use posthouse_hook::{ForwardPath, Id, Span};
 
 use crate::commands::{self, Failure};
 
@@ -159,6 +159,22 @@ pub(crate) enum HeldCommand {
     Release(SelectArgs),
     /// Drop held copies
     Discard(SelectArgs),
+    /// Erase all that is stored about an address, and print a receipt
+    Erase(EraseArgs),
+}
+
+/// Whose traces to erase.
+#[derive(Args)]
+pub(crate) struct EraseArgs {
+    /// The address, as recipient and as sender
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: ForwardPath,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `posthouse observe`.

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use posthouse_store::{Actor, Done, Released, Selection, Store, StoreError, Who};
+use posthouse_hook::ForwardPath;
+use posthouse_store::{Actor, Done, Erased, Released, Selection, Store, StoreError, Who};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -17,8 +18,10 @@ use tokio::sync::watch;
 const NAME: &str = "control.sock";
 /// Longest request or answer in octets.
 const MAX_LINE: u64 = 1 << 20;
-/// How long one exchange may take.
+/// How long one request may take to come, and one answer to go.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a deed may take that looks at every row.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// A deed that is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +32,17 @@ pub(crate) enum Request {
     DiscardQueued(Selection),
     Release(Selection),
     DiscardHeld(Selection),
+    Erase(ForwardPath),
+}
+
+impl Request {
+    /// How long whoever asks waits for the answer.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Erase(_) => LONG,
+            _ => PATIENCE,
+        }
+    }
 }
 
 /// What came of it.
@@ -36,6 +50,7 @@ pub(crate) enum Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     Done(Done),
+    Erased(Erased),
     Failed(String),
 }
 
@@ -83,33 +98,51 @@ impl Drop for Control {
 
 /// One request, apart from the others: a client that says nothing keeps nobody waiting.
 async fn attend(stream: UnixStream, store: Store) {
-    match tokio::time::timeout(PATIENCE, serve(stream, &store)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "control request failed"),
-        Err(_) => tracing::warn!("control request took too long"),
+    if let Err(error) = serve(stream, &store).await {
+        tracing::warn!(%error, "control request failed");
     }
 }
 
 async fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
-    let answer = match serde_json::from_str(&read_line(&mut stream).await?) {
+    let line = tokio::time::timeout(PATIENCE, read_line(&mut stream)).await??;
+    let answer = match serde_json::from_str(&line) {
         Ok(request) => answer(store, request).await,
         Err(error) => Answer::Failed(format!("not a request: {error}")),
     };
-    write_line(&mut stream, &answer).await
+    tokio::time::timeout(PATIENCE, write_line(&mut stream, &answer)).await?
 }
 
 /// Does what is asked.
 pub(crate) async fn answer(store: &Store, request: Request) -> Answer {
     let by = Actor::local(Who::Operator);
-    tracing::info!(?request, "operator");
     let done = match request {
+        Request::Erase(address) => return erase(store, &address, by).await,
+        request => deed(store, request, by).await,
+    };
+    done.map_or_else(|error| Answer::Failed(error.to_string()), Answer::Done)
+}
+
+async fn deed(store: &Store, request: Request, by: Actor) -> Result<Done, StoreError> {
+    tracing::info!(?request, "operator");
+    match request {
         Request::Retry(what) => store.retry(what, by).await,
         Request::Suspend(what) => store.suspend(what, by).await,
         Request::DiscardQueued(what) => store.discard_queued(what, by).await,
         Request::DiscardHeld(what) => store.discard_held(what, by).await,
         Request::Release(what) => release(store, what, by).await,
-    };
-    done.map_or_else(|error| Answer::Failed(error.to_string()), Answer::Done)
+        Request::Erase(_) => Ok(Done::default()),
+    }
+}
+
+/// The log hears that something was erased, and not of whom.
+async fn erase(store: &Store, address: &ForwardPath, by: Actor) -> Answer {
+    match store.erase(address, by).await {
+        Ok(erased) => {
+            tracing::info!(receipt = %erased.receipt, "operator: an address was erased");
+            Answer::Erased(erased)
+        }
+        Err(error) => Answer::Failed(error.to_string()),
+    }
 }
 
 /// No cap binds the operator.
@@ -133,7 +166,9 @@ pub(crate) async fn ask(state: &Path, request: &Request) -> io::Result<Option<An
         let line = read_line(&mut stream).await?;
         serde_json::from_str(&line).map_err(io::Error::other)
     };
-    tokio::time::timeout(PATIENCE, exchange).await?.map(Some)
+    tokio::time::timeout(request.patience(), exchange)
+        .await?
+        .map(Some)
 }
 
 async fn read_line(stream: &mut UnixStream) -> io::Result<String> {

@@ -26,6 +26,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         "PRAGMA page_size = 16384;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
+         PRAGMA secure_delete = FAST;
          PRAGMA temp_store = MEMORY;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -32768;",
@@ -62,6 +63,17 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, flags)?;
     prepare(&db)?;
     Ok(db)
+}
+
+/// Brings the write-ahead log into the ledger and cuts it. Fails if a reader is in the way for long.
+pub(crate) fn empty_log(path: &Path) -> Result<(), StoreError> {
+    let db = Connection::open(path)?;
+    prepare(&db)?;
+    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    match busy {
+        false => Ok(()),
+        true => Err(StoreError::Failing("the ledger is being read".to_owned())),
+    }
 }
 
 /// What holds for every connection.

@@ -61,12 +61,18 @@ fn forget(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
 
 /// Deletes all rows of a message that was held, but its audit.
 pub(crate) fn forget_held(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
+    forget_facts(db, message)?;
+    forget(db, message)
+}
+
+/// Deletes what is known of a message beyond what its delivery needs.
+pub(crate) fn forget_facts(db: &Connection, message: Id) -> rusqlite::Result<()> {
     tally::forget_item(db, message)?;
-    for table in ["keeping", "feedback", "request"] {
+    for table in ["facts", "keeping", "feedback", "request"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE message = ?1"))?
             .execute([message.0])?;
     }
-    forget(db, message)
+    Ok(())
 }
 
 /// What one round of evictions came to.

@@ -11,6 +11,7 @@ mod choices;
 mod copies;
 mod crowd;
 mod db;
+mod erase;
 mod errands;
 mod forget;
 mod handoff;
@@ -39,11 +40,11 @@ pub use handoff::Reserved;
 pub use intake::would_cause_letters;
 pub use model::{
     Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
-    ClaimedRecipient, Confirmed, CopyId, Counts, Done, Errand, ErrandKind, Expiries, Filter, Item,
-    ItemRecipient, Judged, JudgedCopy, Kind, LetterCaps, LetterDue, LetterSent, Letters, Objection,
-    ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner, Pending, Proven,
-    RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender, SenderChoice, Settings,
-    Who, Wish,
+    ClaimedRecipient, Confirmed, CopyId, Counts, Done, Erased, Errand, ErrandKind, Expiries,
+    Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LetterCaps, LetterDue, LetterSent,
+    Letters, Objection, ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner, Pending,
+    Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender, SenderChoice,
+    Settings, Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

@@ -2,6 +2,7 @@
 
 mod commit;
 mod deeds;
+mod erasing;
 mod looking;
 mod people;
 mod relaying;

@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod demo;
+mod erase;
 pub(crate) mod explain;
 pub(crate) mod held;
 pub(crate) mod observe;
@@ -108,10 +109,14 @@ fn filter(args: &ListArgs, states: &[posthouse_store::State]) -> Filter {
     }
 }
 
-/// Asks the running server for a deed, or does it on the ledger if no server runs.
+/// Asks the running server for a deed on some copies, or does it on the ledger if no server runs.
 fn deed(config: Option<&Path>, args: &SelectArgs, request: Request) -> Outcome {
-    let loaded = load(config)?;
-    let answer = block_on(async {
+    print_answer(args, ask(&load(config)?, request)?)
+}
+
+/// Asks the running server, or does it on the ledger if no server runs.
+fn ask(loaded: &Loaded, request: Request) -> Result<Answer, Failure> {
+    block_on(async {
         match control::ask(&loaded.config.state, &request).await? {
             Some(answer) => Ok(answer),
             None => {
@@ -120,14 +125,21 @@ fn deed(config: Option<&Path>, args: &SelectArgs, request: Request) -> Outcome {
                 Ok(control::answer(&store, request).await)
             }
         }
-    })?;
-    print_answer(args, answer)
+    })
+}
+
+/// An answer to another question.
+fn unexpected(answer: Answer) -> Failure {
+    Failure::Because(match answer {
+        Answer::Failed(why) => why,
+        _ => "the server answers another question; is it another version?".to_owned(),
+    })
 }
 
 fn print_answer(args: &SelectArgs, answer: Answer) -> Outcome {
     let done = match answer {
         Answer::Done(done) => done,
-        Answer::Failed(why) => return Err(Failure::Because(why)),
+        other => return Err(unexpected(other)),
     };
     if args.json {
         outln!("{}", serde_json::to_string(&[&done])?);

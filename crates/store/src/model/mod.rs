@@ -2,6 +2,7 @@
 
 mod choices;
 mod deeds;
+mod erased;
 mod items;
 mod judged;
 mod letters;
@@ -16,6 +17,7 @@ pub use choices::{
     Request, Sender, SenderChoice, Wish,
 };
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
+pub use erased::Erased;
 pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient};
 pub use judged::{Became, Judged, JudgedCopy};
 pub use letters::{Address, LetterCaps, LetterDue, LetterSent, Letters, Proven};

@@ -113,7 +113,7 @@ impl Store {
         }
         match inserted? {
             Inserted::New => {
-                if intake.facts.is_some() {
+                if intake.holds() {
                     self.0.crowd.came(intake.size);
                 }
                 self.pass_on(&intake, &content, reserved);

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::{Store, StoreError};
 use crate::keeping::{self, Eviction};
 use crate::newest::Newest;
-use crate::{choices, errands, forget, judged, observed, queue, tally};
+use crate::{choices, erase, errands, forget, judged, observed, queue, tally};
 
 /// How long a copy may stay with the relay. Only a relay that has lost it outlives this.
 const LEASE: Duration = Duration::from_secs(6 * 3600);
@@ -28,6 +28,7 @@ impl Store {
             .await?;
         self.forget_old(kept).await?;
         self.make_room().await?;
+        self.erase_done().await?;
         self.trim_audit(now.before(settings.audit_kept)).await?;
         self.void_leases(now.before(LEASE), now).await?;
         let seen = now.before(settings.observed_kept);
@@ -91,6 +92,14 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// Erases what had to wait for its delivery.
+    async fn erase_done(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let files = self.write(move |db| erase::erase_done(db, now)).await?;
+        self.remove_files(files);
+        Ok(())
     }
 
     async fn trim_audit(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod bounds;
+mod erase;
 mod held;
 mod letters;
 mod opening;
