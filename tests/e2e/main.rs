@@ -11,6 +11,7 @@ mod explain;
 mod full_disk;
 mod letters;
 mod letters_dkim;
+mod letters_errands;
 mod matrix;
 mod observe;
 mod peers;

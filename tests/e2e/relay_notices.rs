@@ -13,13 +13,13 @@ use crate::relay_site::{Mail, Site, Zone, mail};
 const BROKEN: &[u8] = b"From: ann@a.example\r\nSubject: =?utf-8?q?h=C3=A9llo?=\r\nX-Odd: \xe4\x07\r\nTo: b@b.example\r\n\r\n.body\r\n";
 
 /// One sink for messages, one for what we write.
-struct Ways {
+pub(crate) struct Ways {
     out: Sink,
-    own: Sink,
-    site: Site,
+    pub(crate) own: Sink,
+    pub(crate) site: Site,
 }
 
-fn ways(script: Script, more: &str) -> Ways {
+pub(crate) fn ways(script: Script, more: &str) -> Ways {
     let (out, own) = (Sink::start(script), Sink::start(Script::friendly()));
     let routes = format!(
         "route = [{{ domain = \"*\", kind = \"relayed\", next_hop = \"smtp://{}\" }}, {{ domain = \"*\", next_hop = \"smtp://{}\" }}]",
@@ -165,7 +165,7 @@ fn a_dsn_that_fails_causes_nothing() {
 }
 
 /// A message in the quarantine for a filtered address.
-fn hold(site: &Site, subject: &str) {
+pub(crate) fn hold(site: &Site, subject: &str) {
     let now = SystemClock.now();
     let ids = site.store.ids();
     let client = ([192, 0, 2, 1], 4711).into();
@@ -255,7 +255,7 @@ fn one_letter_tells_the_recipient_what_is_held() {
 }
 
 /// The text of a letter with its transfer encoding undone.
-fn mail_text(letter: &Delivery) -> String {
+pub(crate) fn mail_text(letter: &Delivery) -> String {
     let message = mail_parser::MessageParser::default().parse(&letter.message);
     let message = message.expect("a message");
     let text = message.body_text(0).expect("a text");

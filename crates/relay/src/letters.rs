@@ -23,20 +23,54 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Sends what is due, looking now and then, until told to stop.
+    /// Sends what is due, looking now and then and whenever somebody asks for mail, until told to
+    /// stop.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         if !self.writer.config.send {
+            tracing::info!("letters are off: [letters] send = false");
             return;
         }
         loop {
-            if let Err(error) = self.round().await {
-                tracing::error!(%error, "letters wait");
-            }
+            self.look().await;
             tokio::select! {
                 () = tokio::time::sleep(self.writer.config.check.0.max(LEAST)) => {}
+                () = self.store.errand_asked() => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
+    }
+
+    async fn look(&self) {
+        if let Err(error) = self.errands().await {
+            tracing::error!(%error, "mail that was asked for waits");
+        }
+        if let Err(error) = self.round().await {
+            tracing::error!(%error, "letters wait");
+        }
+    }
+
+    /// Writes the mail that people asked for; returns how many went into the queue. What cannot be
+    /// written stays to be done, and so does everything while an operator has stopped our mail.
+    pub async fn errands(&self) -> Result<usize, StoreError> {
+        if self.store.letters_stopped().await? {
+            return Ok(0);
+        }
+        let mut sent = 0;
+        for errand in self.store.errands_due(ROUND).await? {
+            let id = self.store.ids().next(self.writer.clock.now());
+            let mail = match self.writer.run_errand(&errand, id) {
+                Ok(mail) => mail,
+                Err(error) => {
+                    tracing::error!(%error, "mail that was asked for cannot be written");
+                    break;
+                }
+            };
+            if let Some(id) = self.store.errand_done(errand.id, mail).await? {
+                sent += 1;
+                tracing::info!(message = %id, to = %errand.to, "mail that was asked for");
+            }
+        }
+        Ok(sent)
     }
 
     /// Sends what is due now; returns how many letters went into the queue. A template that fails

@@ -103,6 +103,10 @@ impl LetterWriter {
             more: due.held.saturating_sub(due.newest.len()),
             link: due.link.reveal(),
             stop_link: due.stop_link.reveal(),
+            days: due
+                .address
+                .interval_days
+                .unwrap_or(self.config.renotify_days.get()),
             ..self.facts(&due.to)
         };
         let bytes = self.compose(&due.to, language, &facts, id, self.clock.now())?;
@@ -176,7 +180,8 @@ impl LetterWriter {
 
     /// The recipient's own, as the ledger knows it, or else as configured for its domain.
     fn language(&self, due: &LetterDue) -> Language {
-        self.config.language_of(&due.to)
+        let own = due.address.language;
+        own.unwrap_or_else(|| self.config.language_of(&due.to))
     }
 
     fn facts(&self, to: &ForwardPath) -> LetterFacts {

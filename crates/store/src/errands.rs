@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::addresses;
 use crate::caps::{self, Cap, network_of};
 use crate::choices::{self, Asking, ensure_sender};
-use crate::model::{Errand, ErrandKind};
+use crate::model::{Errand, ErrandKind, Owner, Pending};
 use crate::rows::forward_path;
 
 /// How long an errand waits for letters to go out again, before it is dropped: its links are old
@@ -161,14 +161,23 @@ impl RawErrand {
         key: &LinkKey,
         now: Timestamp,
     ) -> rusqlite::Result<Option<ErrandKind>> {
-        let pending = choices::pending(db, self.subject, now)?;
-        Ok(pending.map(|pending| {
-            let link = choices::confirm_link(key, &pending);
-            match self.what.as_str() {
-                "notice" => ErrandKind::Redirected(Box::new(pending), link),
-                _ => ErrandKind::Confirm(Box::new(pending), link),
-            }
-        }))
+        let Some(pending) = choices::pending(db, self.subject, now)? else {
+            return Ok(None);
+        };
+        let link = choices::confirm_link(key, &pending);
+        Ok(match self.what.as_str() {
+            "notice" if !redirects(&pending) => None,
+            "notice" => Some(ErrandKind::Redirected(Box::new(pending), link)),
+            _ => Some(ErrandKind::Confirm(Box::new(pending), link)),
+        })
+    }
+}
+
+/// Whether the redirect that a notice tells of is still in force.
+fn redirects(pending: &Pending) -> bool {
+    match &pending.owner {
+        Owner::Recipient(address, _) => address.choice.target().is_some(),
+        Owner::Sender(..) => false,
     }
 }
 

@@ -73,8 +73,12 @@ impl LettersConfig {
 
     /// In which language we write to somebody whose own choice is not known.
     pub fn language_of(&self, to: &ForwardPath) -> Language {
-        let named = to.domain().and_then(|domain| self.languages.of(domain));
-        named.unwrap_or(self.language)
+        self.language_named(to).unwrap_or(self.language)
+    }
+
+    /// The language that `languages` names for a recipient's domain.
+    pub(crate) fn language_named(&self, to: &ForwardPath) -> Option<Language> {
+        to.domain().and_then(|domain| self.languages.of(domain))
     }
 }
 
