@@ -31,6 +31,7 @@ mod scanners;
 mod secrets;
 mod smuggling;
 mod sync_before_250;
+mod templates;
 mod web_browser;
 mod web_driver;
 mod web_http;

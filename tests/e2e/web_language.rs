@@ -113,6 +113,7 @@ async fn links_that_do_not_open_look_the_same_in_german_too() {
     let held = site.hold(Mail::default()).await;
     let altered = held.path().replace("/i/", "/a/");
     let first = get(&site, "/i/x", "de").await;
+    assert!(first.text().contains("Hier ist nichts"));
     for path in [&*altered, "/c/x", "/nothing"] {
         assert_eq!(
             get(&site, path, "de").await.timeless(),

@@ -33,5 +33,6 @@ mod testing;
 
 pub use filtered::{Filtered, Placing};
 pub use options::{BadValue, BuildError, ListSpec, Options};
+pub use quarantine::BUILT_IN;
 pub use registry::{Build, Entry, PLUGINS, build, names};
 pub use surroundings::{AsideError, Common, Surroundings};

@@ -42,6 +42,9 @@ enum Command {
     /// What chains with mode = "observe" would have done
     #[command(subcommand)]
     Observe(ObserveCommand),
+    /// The templates: pages, mail and words
+    #[command(subcommand)]
+    Templates(TemplatesCommand),
     /// Show the whole job on this machine, with a next hop of its own
     Demo(DemoArgs),
 }
@@ -198,6 +201,23 @@ pub(crate) struct SinceArgs {
     pub(crate) json: bool,
 }
 
+/// `posthouse templates`.
+#[derive(Subcommand)]
+pub(crate) enum TemplatesCommand {
+    /// Write every built-in template to a directory, to be changed and named as `templates`
+    Export(ExportArgs),
+}
+
+/// Where to write templates.
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// The directory; it is made if it is not there
+    pub(crate) dir: PathBuf,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 /// How to run the demo.
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -228,6 +248,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),
         Command::Observe(command) => commands::observe::run(config, command),
+        Command::Templates(command) => commands::templates::run(command),
         Command::Demo(args) => commands::demo::run(args),
     }
 }

@@ -248,3 +248,6 @@ pub(crate) fn address(address: &str) -> Address {
 pub(crate) fn forward_path(address: &str) -> ForwardPath {
     ForwardPath::from_address(address).expect("an address")
 }
+
+#[cfg(test)]
+mod tests;

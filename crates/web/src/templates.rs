@@ -182,14 +182,15 @@ mod tests {
 
     fn load_with(name: &str, text: &str) -> Result<Templates, TemplateError> {
         let dir = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir(dir.path().join("web")).expect("made");
-        std::fs::write(dir.path().join("web").join(name), text).expect("written");
+        let path = dir.path().join(name);
+        std::fs::create_dir(path.parent().expect("a directory")).expect("made");
+        std::fs::write(path, text).expect("written");
         Templates::load(Some(dir.path()))
     }
 
     #[test]
     fn an_operators_template_takes_the_place_of_ours() {
-        let templates = load_with("home.html", "<p>{{ word }}</p>").expect("valid");
+        let templates = load_with("web/home.html", "<p>{{ word }}</p>").expect("valid");
         let view = serde_json::json!({"word": "<hi>"});
         let page = templates
             .render("home.html", Language::En, &(), &view)
@@ -199,8 +200,29 @@ mod tests {
     }
 
     #[test]
+    fn exported_templates_give_the_same_pages() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (path, text) in BUILT_IN {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        let (own, ours) = (Templates::load(Some(dir.path())), Templates::load(None));
+        let (own, ours) = (own.expect("valid"), ours.expect("valid"));
+        let site = serde_json::json!({"host": "x", "contact": "y"});
+        for (name, view) in crate::samples::views() {
+            for language in Language::ALL {
+                let page =
+                    |t: &Templates| t.render(name, language, &site, &view).expect("rendered");
+                assert_eq!(page(&own), page(&ours));
+            }
+        }
+        assert_eq!(own.file("style.css"), ours.file("style.css"));
+    }
+
+    #[test]
     fn a_broken_template_is_named_with_its_line() {
-        let error = load_with("home.html", "one\n{% if %}\n").expect_err("broken");
+        let error = load_with("web/home.html", "one\n{% if %}\n").expect_err("broken");
         assert!(error.to_string().contains("home.html:2:"), "{error}");
     }
 
@@ -213,10 +235,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_template_is_an_error() {
-        let error = load_with("hom.html", "x").expect_err("unknown").to_string();
-        assert!(
-            error.contains("hom.html") && error.contains("home.html"),
-            "{error}"
-        );
+        for (misspelt, meant) in [("web/hom.html", "home.html"), ("words/fr.toml", "de.toml")] {
+            let error = load_with(misspelt, "x").expect_err("unknown").to_string();
+            assert!(error.contains(misspelt) && error.contains(meant), "{error}");
+        }
     }
 }

@@ -12,6 +12,12 @@ use super::answer::SpamWhen;
 use crate::options::{BadValue, BuildError, ListSpec};
 use crate::surroundings::{Surroundings, addresses, chain, domains};
 
+/// The built-in texts by file name, which is their name below `mail/` in an operator's directory.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("refusal.txt", REFUSAL),
+    ("refusal-unheld.txt", TURNED),
+    ("refusal-unscanned.txt", UNSCANNED),
+];
 const REFUSAL: &str = include_str!("../../../../templates/mail/refusal.txt");
 const TURNED: &str = include_str!("../../../../templates/mail/refusal-unheld.txt");
 const UNSCANNED: &str = include_str!("../../../../templates/mail/refusal-unscanned.txt");

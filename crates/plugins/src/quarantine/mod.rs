@@ -30,6 +30,7 @@ use posthouse_hook::{
 use posthouse_store::{SenderChoice, Store};
 
 use self::answer::{Answer, answer};
+pub use self::config::BUILT_IN;
 use self::config::{Config, ScanWhen, Settings, Unscanned};
 use self::decide::{Decision, decide};
 use self::facts::Facts;

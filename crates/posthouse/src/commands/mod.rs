@@ -11,6 +11,7 @@ mod print;
 pub(crate) mod queue;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod templates;
 
 use std::path::Path;
 use std::sync::Arc;
