@@ -33,6 +33,7 @@ mod smuggling;
 mod sync_before_250;
 mod templates;
 mod web_browser;
+mod web_choices;
 mod web_driver;
 mod web_http;
 mod web_language;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use posthouse_hook::facts::Scans;
 use posthouse_hook::{
-    Clock, Column, Commit as _, Content, ForwardPath, Header, Id, Judgement, Kept, Link,
+    Clock, Column, Commit as _, Content, Domain, ForwardPath, Header, Id, Judgement, Kept, Link,
     LookupError, Message, Origin, Outcome, Receipt, Recipient, Refusal, ReversePath, Row, Rows,
     Scan, Scanned, Session, Spf, Timestamp, Transaction, Vouched, Why,
 };
@@ -151,7 +151,16 @@ impl Site {
         }
     }
 
+    /// Drops a message for every recipient, as the quarantine would by their standing choice.
+    pub(crate) async fn drop_silently(&self, mail: Mail<'_>) {
+        self.commit_as(&mail, Kept::Discarded).await;
+    }
+
     async fn commit(&self, mail: &Mail<'_>) -> Receipt {
+        self.commit_as(mail, Kept::Held(Why::Spam(mail.row))).await
+    }
+
+    async fn commit_as(&self, mail: &Mail<'_>, kept: Kept) -> Receipt {
         let now = self.clock.now();
         let ids = self.store.ids();
         let client: SocketAddr = ([192, 0, 2, 1], 4711).into();
@@ -168,7 +177,7 @@ impl Site {
             content: Content::Memory(bytes),
         };
         tx.notes.put(mail.judgement(from, tx.id));
-        let kept = vec![Kept::Held(Why::Spam(mail.row)); mail.to.len()];
+        let kept = vec![kept; mail.to.len()];
         let refusal = Refusal::policy("held");
         let outcome = Outcome::Refused { refusal, kept };
         let commit = self.store.commit(&session, &tx, &outcome).await;
@@ -319,13 +328,16 @@ impl Mail<'_> {
     }
 }
 
-/// Holds the domain `big.example` for filtered, and no other.
+/// Holds the domain `big.example` for filtered and no other; of `unknown.example` nothing is known.
 struct OneFiltered;
 
 #[async_trait::async_trait]
 impl Rows for OneFiltered {
     async fn row(&self, to: &ForwardPath) -> Result<Row, LookupError> {
-        let filtered = to.domain().is_some_and(|d| d.as_str() == "big.example");
-        Ok(if filtered { Row::Filtered } else { Row::Other })
+        match to.domain().map(Domain::as_str) {
+            Some("big.example") => Ok(Row::Filtered),
+            Some("unknown.example") => Err(LookupError::Temporary("no answer".to_owned())),
+            _ => Ok(Row::Other),
+        }
     }
 }

@@ -32,6 +32,10 @@ const WEEK: i64 = 7 * 24;
 const SENDER: &str = "id, address, choice, chosen_at, generation";
 const PENDING: &str = "id, party, subject, choice, target, mailed, made_at, ends_at, done_at";
 
+/// Rows of choices that their owner asked for and that were not confirmed. The undo link of a notice
+/// is none of them: nobody waits for it.
+const WAITS: &str = "done_at IS NULL AND choice <> 'hold' AND ends_at > ?2";
+
 /// A sender and the generation of its links.
 pub(crate) struct SenderRow {
     pub(crate) sender: Sender,
@@ -357,6 +361,40 @@ pub(crate) fn pending(
         .query_row([id.0, now.0], RawPending::of)
         .optional()?;
     raw.map_or(Ok(None), |raw| raw.whole(db))
+}
+
+/// The choice of an owner that waits for its confirm link, the newest if there are several.
+pub(crate) fn waiting(
+    db: &Connection,
+    owner: Id,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Pending>> {
+    let raw = db
+        .prepare_cached(&format!(
+            "SELECT {PENDING} FROM pending WHERE subject = ?1 AND {WAITS}
+             ORDER BY made_at DESC, id DESC LIMIT 1"
+        ))?
+        .query_row([owner.0, now.0], RawPending::of)
+        .optional()?;
+    raw.map_or(Ok(None), |raw| raw.whole(db))
+}
+
+/// Ends the confirm links of an owner that were not used.
+pub(crate) fn withdraw(
+    db: &Connection,
+    owner: Id,
+    by: &Actor,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let ended = db
+        .prepare_cached(&format!(
+            "UPDATE pending SET ends_at = ?2 WHERE subject = ?1 AND {WAITS}"
+        ))?
+        .execute([owner.0, now.0])?;
+    match ended {
+        0 => Ok(()),
+        _ => audit::append(db, &line(now, owner, "withdrawn", "", ""), by),
+    }
 }
 
 /// A row of [`PENDING`].

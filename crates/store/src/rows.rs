@@ -151,7 +151,7 @@ fn condition(filter: &Filter, owner: Option<Id>) -> Condition {
     if let Some(text) = &filter.text {
         wanted.and(
             "instr(lower(f.from_text || char(10) || f.subject || char(10) || m.reverse_path), ?) > 0",
-            text.to_lowercase(),
+            text.to_ascii_lowercase(),
         );
     }
     let copies = condition_on_copies(filter, owner);

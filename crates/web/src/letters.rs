@@ -13,8 +13,8 @@ use crate::show;
 use crate::visit::Visit;
 
 /// `GET /s/TOKEN`.
-pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answer {
-    let address = address_of(&pages, &visit).await?;
+pub(crate) async fn show(State(pages): State<Arc<Pages>>, mut visit: Visit) -> Answer {
+    let address = address_of(&pages, &mut visit).await?;
     pages.looked(&visit, address.id).await;
     pages.page(
         "letters.html",
@@ -27,8 +27,12 @@ pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answe
 /// it (RFC 8058 §3.1): the secret in the path is the proof, and stopping letters is all it does.
 /// No redirect, for the same reason. The body is read, so that the sender hears the answer, and
 /// otherwise ignored.
-pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted: Posted) -> Answer {
-    let address = address_of(&pages, &visit).await?;
+pub(crate) async fn stop(
+    State(pages): State<Arc<Pages>>,
+    mut visit: Visit,
+    _posted: Posted,
+) -> Answer {
+    let address = address_of(&pages, &mut visit).await?;
     let set = pages.store.stop_letters(address.id, visit.actor());
     set.await?;
     pages.page(
@@ -38,11 +42,13 @@ pub(crate) async fn stop(State(pages): State<Arc<Pages>>, visit: Visit, _posted:
     )
 }
 
-async fn address_of(pages: &Pages, visit: &Visit) -> Result<Address, Fault> {
-    match pages.prove(visit).await? {
-        Proven::Stop(address) => Ok(address),
-        _ => Err(Fault::NotFound),
-    }
+/// The address of the link. Its owner's language wins over the browser's.
+async fn address_of(pages: &Pages, visit: &mut Visit) -> Result<Address, Fault> {
+    let Proven::Stop(address) = pages.prove(visit).await? else {
+        return Err(Fault::NotFound);
+    };
+    visit.language = address.language.unwrap_or(visit.language);
+    Ok(address)
 }
 
 /// What the page shows.

@@ -37,8 +37,8 @@ const DOWNLOAD_HEADERS: [(header::HeaderName, &str); 3] = [
 ];
 
 /// `GET /a/TOKEN/m/ID`.
-pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answer {
-    let (_, item) = held_message(&pages, &visit).await?;
+pub(crate) async fn show(State(pages): State<Arc<Pages>>, mut visit: Visit) -> Answer {
+    let (_, item) = held_message(&pages, &mut visit).await?;
     pages.looked(&visit, item.id).await;
     let view = View {
         message: Row::of(&item, pages.now()),
@@ -52,23 +52,23 @@ pub(crate) async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Answe
 /// `POST /a/TOKEN/m/ID`: discard it.
 pub(crate) async fn discard(
     State(pages): State<Arc<Pages>>,
-    visit: Visit,
+    mut visit: Visit,
     headers: HeaderMap,
     posted: Posted,
 ) -> Answer {
-    let (address, item) = held_message(&pages, &visit).await?;
+    let (address, item) = held_message(&pages, &mut visit).await?;
     let key = pages.store.link_key();
     let fields = form::proven(posted, &headers, &pages.site.url, key, &visit.claim)?;
     if form::value(&fields, "do") != Some("discard") {
         return Err(Fault::BadForm);
     }
     let done = discard_own(&pages, &visit, &address, &[item.id]).await?;
-    Ok(back_to_list(&visit, done))
+    Ok(back_to_list(&visit, done, None))
 }
 
 /// `GET /a/TOKEN/m/ID/message.eml`.
-pub(crate) async fn download(State(pages): State<Arc<Pages>>, visit: Visit) -> Answer {
-    let (_, item) = held_message(&pages, &visit).await?;
+pub(crate) async fn download(State(pages): State<Arc<Pages>>, mut visit: Visit) -> Answer {
+    let (_, item) = held_message(&pages, &mut visit).await?;
     pages.looked(&visit, item.id).await;
     let content = pages.store.content(item.id).await?;
     let content = content.ok_or(Fault::NotFound)?;
@@ -78,7 +78,7 @@ pub(crate) async fn download(State(pages): State<Arc<Pages>>, visit: Visit) -> A
 }
 
 /// The message that the path names, if it is held for the address of the link.
-async fn held_message(pages: &Pages, visit: &Visit) -> Result<(Address, Item), Fault> {
+async fn held_message(pages: &Pages, visit: &mut Visit) -> Result<(Address, Item), Fault> {
     let address = address_of(pages, visit).await?;
     let id = visit.message.ok_or(Fault::NotFound)?;
     let item = pages.store.item(id).await?;

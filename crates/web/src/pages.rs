@@ -29,7 +29,6 @@ pub struct Pages {
     pub(crate) store: Store,
     pub(crate) rules: Rules,
     pub(crate) site: Site,
-    #[expect(dead_code, reason = "redirects are asked for on pages to come")]
     /// Tells whether a redirect would lead to a filtered address.
     pub(crate) rows: Arc<dyn Rows>,
     pub(crate) trusted: NetworkList,

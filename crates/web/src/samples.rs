@@ -8,7 +8,9 @@ use posthouse_hook::{
     Column, ForwardPath, Id, Judgement, Language, Origin, ReversePath, Row, Scan, Scanned, Spf,
     Timestamp, Trail, Vouched,
 };
-use posthouse_store::{Address, Item, ItemRecipient, Kind, Letters, RecipientChoice, State};
+use posthouse_store::{
+    Address, Item, ItemRecipient, Kind, Letters, Owner, Pending, RecipientChoice, State,
+};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
@@ -16,7 +18,7 @@ use crate::letters;
 use crate::message;
 use crate::pages::Site;
 use crate::preview::{self, Reading, Source};
-use crate::recipient::{self, Done};
+use crate::recipient::{self, Done, Part, Standing};
 use crate::sender::{self, Choice};
 use crate::templates::{TemplateError, Templates};
 
@@ -90,8 +92,6 @@ fn senders() -> Vec<sender::View> {
 }
 
 fn recipients() -> Vec<recipient::View> {
-    use Done::{Discarded, Nothing, Started, Stopped};
-    let mut views = Vec::new();
     let mut unnamed = item(&[State::Held]);
     unnamed.subject = String::new();
     let lists = [
@@ -99,14 +99,53 @@ fn recipients() -> Vec<recipient::View> {
         vec![item(&[State::Held])],
         vec![unnamed; recipient::PAGE + 1],
     ];
-    for address in addresses() {
-        let done = [Discarded, Nothing, Started, Stopped].map(Some);
-        for (items, done) in lists.iter().cycle().zip(done.into_iter().chain([None; 3])) {
-            let view = recipient::View::of(&address, items, "/a/x", NOW);
-            views.push(view.after(done.map(|_| Id(1)), done));
+    let parts = [
+        (None, None),
+        (Some(Id(1)), None),
+        (None, Some("boat".to_owned())),
+    ];
+    let mut parts = parts.into_iter().cycle();
+    let mut done = Done::ALL.map(|(done, _)| Some(done)).into_iter();
+    let mut views = Vec::new();
+    for (address, items) in choosers().iter().cycle().zip(lists.iter().cycle()).take(30) {
+        for waiting in waiting(address) {
+            let (before, sought) = parts.next().unwrap_or_default();
+            let standing = Standing::of(address, waiting.as_ref(), 2, NOW);
+            let view = recipient::View::of(address, items, "/a/x", NOW);
+            let view = view.at(Part { before, sought }).with_standing(standing);
+            views.push(view.with_form("x".to_owned(), done.next().flatten()));
         }
     }
     views
+}
+
+/// Addresses whose owners have chosen everything that can be chosen.
+fn choosers() -> Vec<Address> {
+    let redirect = RecipientChoice::Redirect(forward_path(ADDRESSES[2]));
+    let chosen = [redirect, RecipientChoice::Discard].map(|choice| Address {
+        choice,
+        chosen_at: Some(NOW),
+        interval_days: Some(10),
+        language: Some(Language::De),
+        ..address(ADDRESSES[0])
+    });
+    addresses().into_iter().chain(chosen).collect()
+}
+
+/// What can wait to be confirmed.
+fn waiting(owner: &Address) -> [Option<Pending>; 3] {
+    let pending = |choice| {
+        Some(Pending {
+            id: Id(6),
+            owner: Owner::Recipient(owner.clone(), choice),
+            mailed: ADDRESSES[2].to_owned(),
+            made_at: NOW,
+            ends_at: LATER,
+            done_at: None,
+        })
+    };
+    let redirect = RecipientChoice::Redirect(forward_path(ADDRESSES[2]));
+    [None, pending(redirect), pending(RecipientChoice::Discard)]
 }
 
 fn stops() -> impl Iterator<Item = letters::View> {

@@ -9,8 +9,8 @@ use super::{Store, StoreError};
 use crate::choices::{self, Asking};
 use crate::intake::{Intake, recipient_discards, sender_discards};
 use crate::model::{
-    Actor, Address, Asked, Choices, Confirmed, Errand, Filter, Item, OwnMessage, RecipientChoice,
-    Request, Sender, SenderChoice, Wish,
+    Actor, Address, Asked, Choices, Confirmed, Errand, Filter, Item, OwnMessage, Pending,
+    RecipientChoice, Request, Sender, SenderChoice, Wish,
 };
 use crate::tally::{self, Window};
 use crate::{addresses, errands, requests, rows, settings};
@@ -47,6 +47,23 @@ impl Store {
             .await?;
         self.0.errands.notify_one();
         Ok(asked)
+    }
+
+    /// The choice that an owner (the row of a recipient or a sender) asked for and that waits for its
+    /// confirm link; the newest if there are several.
+    pub async fn waiting_choice(&self, owner: Id) -> Result<Option<Pending>, StoreError> {
+        let now = self.now();
+        self.0
+            .readers
+            .read(move |db| choices::waiting(db, owner, now))
+            .await
+    }
+
+    /// Ends the confirm links of an owner that nobody has used: the wish is taken back.
+    pub async fn withdraw_choice(&self, owner: Id, by: Actor) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(move |db| choices::withdraw(db, owner, &by, now))
+            .await
     }
 
     /// Puts a choice in force whose confirm link was proven. `None` if the link cannot be used any

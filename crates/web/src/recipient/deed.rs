@@ -1,12 +1,15 @@
 //! What the recipient's form asks for, and what came of it.
 
-use posthouse_hook::Id;
+use posthouse_hook::{Id, Language};
+use posthouse_store::Objection;
 use serde::{Deserialize, Serialize};
 
 use crate::form::{self, Fields};
 
 /// Messages that are discarded together, and that one form may name.
 pub(super) const BATCH: usize = 100;
+/// Longest time between two letters that a form may ask for, in days.
+const MAX_INTERVAL: u16 = 365;
 
 /// What the form asks for.
 #[derive(Debug, PartialEq)]
@@ -15,10 +18,20 @@ pub(super) enum Deed {
     Discard(Vec<Id>),
     /// Discard everything up to the newest message that the visitor saw.
     DiscardUpTo(Id),
+    /// Send all mail to the address of this text, once its owner has agreed.
+    Redirect(String),
+    /// Discard such mail in future, once that is confirmed.
+    DiscardFuture,
+    /// Hold such mail again, as if nothing had been chosen.
+    Undo,
+    /// Take back what waits to be confirmed.
+    Withdraw,
     /// Write no more letters.
     StopLetters,
     /// Write letters again.
     StartLetters,
+    /// Write so often, and in this language; none is as configured.
+    Correspond(Option<u16>, Option<Language>),
 }
 
 impl Deed {
@@ -36,16 +49,38 @@ impl Deed {
                 let newest = form::value(fields, "newest")?.parse().ok()?;
                 Some(Self::DiscardUpTo(newest))
             }
+            "redirect" => Some(Self::Redirect(form::value(fields, "to")?.to_owned())),
+            "discard_future" => Some(Self::DiscardFuture),
+            "undo" => Some(Self::Undo),
+            "withdraw" => Some(Self::Withdraw),
             "stop_letters" => Some(Self::StopLetters),
             "start_letters" => Some(Self::StartLetters),
+            "correspond" => correspond(fields),
             _ => None,
         }
     }
 }
 
+/// An empty value means as configured.
+fn correspond(fields: &Fields) -> Option<Deed> {
+    let days = match form::value(fields, "interval")? {
+        "" => None,
+        days => Some(
+            days.parse()
+                .ok()
+                .filter(|d| (1..=MAX_INTERVAL).contains(d))?,
+        ),
+    };
+    let language = match form::value(fields, "language")? {
+        "" => None,
+        tag => Some(tag.parse().ok()?),
+    };
+    Some(Deed::Correspond(days, language))
+}
+
 /// What a deed came to, told on the page behind the redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Done {
     /// Messages were discarded.
     Discarded,
@@ -55,16 +90,67 @@ pub(crate) enum Done {
     Stopped,
     /// Letters begin again.
     Started,
+    /// How often and in which language is kept.
+    Saved,
+    /// The confirm link of a choice is on its way.
+    Asked,
+    /// The choice is over, or was taken back.
+    Undone,
+    /// No address that mail could be sent on to.
+    NoAddress,
+    /// The target is the address itself.
+    Itself,
+    /// The target redirects its own mail, or mail is redirected to this address.
+    Chain,
+    /// The target is behind a filter of the same kind.
+    Filtered,
+    /// Whether it is, could not be found out.
+    Unknown,
+    /// This owner has asked for too many confirm links today.
+    OwnerCap,
+    /// This target was written to within a week.
+    TargetCap,
+    /// All together have asked for too many.
+    TotalCap,
 }
 
 impl Done {
+    /// Every word, with its name in the query of the page behind the redirect.
+    pub(crate) const ALL: [(Self, &'static str); 15] = [
+        (Self::Discarded, "discarded"),
+        (Self::Nothing, "nothing"),
+        (Self::Stopped, "stopped"),
+        (Self::Started, "started"),
+        (Self::Saved, "saved"),
+        (Self::Asked, "asked"),
+        (Self::Undone, "undone"),
+        (Self::NoAddress, "no_address"),
+        (Self::Itself, "itself"),
+        (Self::Chain, "chain"),
+        (Self::Filtered, "filtered"),
+        (Self::Unknown, "unknown"),
+        (Self::OwnerCap, "owner_cap"),
+        (Self::TargetCap, "target_cap"),
+        (Self::TotalCap, "total_cap"),
+    ];
+
     /// The name in the query of the page behind the redirect.
     pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Discarded => "discarded",
-            Self::Nothing => "nothing",
-            Self::Stopped => "stopped",
-            Self::Started => "started",
+        let named = Self::ALL.into_iter().find(|(done, _)| *done == self);
+        named.map_or("nothing", |(_, word)| word)
+    }
+}
+
+impl From<Objection> for Done {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Itself => Self::Itself,
+            Objection::Chain => Self::Chain,
+            Objection::Filtered => Self::Filtered,
+            Objection::OwnerCap => Self::OwnerCap,
+            Objection::TargetCap => Self::TargetCap,
+            Objection::TotalCap => Self::TotalCap,
+            Objection::NoAddress => Self::NoAddress,
         }
     }
 }
@@ -80,10 +166,9 @@ mod tests {
 
     #[test]
     fn words_are_read_back() {
-        use Done::{Discarded, Nothing, Started, Stopped};
-        for done in [Discarded, Nothing, Stopped, Started] {
-            let json = format!("\"{}\"", done.word());
-            let read = serde_json::from_str::<Done>(&json);
+        for (done, word) in Done::ALL {
+            assert_eq!(done.word(), word);
+            let read = serde_json::from_str::<Done>(&format!("\"{word}\""));
             assert_eq!(read.expect("a word of ours"), done);
         }
     }
@@ -104,11 +189,42 @@ mod tests {
                 Some(Deed::DiscardUpTo(Id(9))),
             ),
             (&[("do", "stop_letters")], Some(Deed::StopLetters)),
+            (&[("do", "redirect")], None),
+            (&[("do", "undo")], Some(Deed::Undo)),
             (&[("do", "release")], None),
             (&[("one", "99999999999999999999")], None),
             (&[], None),
         ] {
             assert_eq!(Deed::read(&fields(pairs)), want, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn letters_come_as_often_as_a_form_may_ask() {
+        let read = |days: &str, tag: &str| {
+            Deed::read(&fields(&[
+                ("do", "correspond"),
+                ("interval", days),
+                ("language", tag),
+            ]))
+        };
+        let want = |days, language| Some(Deed::Correspond(days, language));
+        assert_eq!(read("", ""), want(None, None));
+        assert_eq!(read("3", "de"), want(Some(3), Some(Language::De)));
+        assert_eq!(read("365", ""), want(Some(365), None));
+        for (days, tag) in [
+            ("0", ""),
+            ("366", ""),
+            ("-1", ""),
+            ("x", ""),
+            ("1", "fr"),
+            ("1", "<b>"),
+        ] {
+            assert_eq!(read(days, tag), None, "{days} {tag}");
+        }
+        assert_eq!(
+            Deed::read(&fields(&[("do", "correspond"), ("interval", "")])),
+            None
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! What the recipient's page shows: what is held for one address, and nobody else's copies.
 
 use posthouse_hook::{Id, Timestamp};
-use posthouse_store::{Address, Item, ItemRecipient, Letters, State as CopyState};
+use posthouse_store::{Address, Item, ItemRecipient, State as CopyState};
 use serde::Serialize;
 
 use super::deed::Done;
+use super::search::path_with;
+use super::standing::Standing;
 use crate::show::{self, Moment};
 
 /// Messages on one page.
@@ -19,19 +21,33 @@ pub(crate) fn own_copy<'a>(item: &'a Item, address: &Address) -> Option<&'a Item
         .find(|copy| copy.state == CopyState::Held && copy.address.key() == address.address)
 }
 
+/// A part of the list.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Only what is older than this.
+    pub(crate) before: Option<Id>,
+    /// Only what has this text in its sender or subject.
+    pub(crate) sought: Option<String>,
+}
+
 /// What the page shows.
 #[derive(Debug, Serialize)]
 pub(crate) struct View {
     address: String,
-    letters: Letters,
-    last_letter: Option<Moment>,
+    standing: Option<Standing>,
     rows: Vec<Row>,
     /// The id of the newest message shown.
     newest: Option<Id>,
+    /// The id below which the next page begins, if there is one.
+    next: Option<Id>,
     /// The next page's path.
     more: Option<String>,
     /// Whether this is not the first page.
     later: bool,
+    /// What was looked for.
+    sought: Option<String>,
+    /// The path of the first page of what was looked for.
+    first: String,
     path: String,
     form: String,
     done: Option<Done>,
@@ -43,30 +59,44 @@ impl View {
         let shown = &items[..items.len().min(PAGE)];
         let own = shown.iter().filter(|i| own_copy(i, address).is_some());
         let last = shown.last().filter(|_| items.len() > PAGE);
-        Self {
+        let view = Self {
             address: show::line(&address.address, MAX_TEXT),
-            letters: address.letters,
-            last_letter: address.last_letter.map(|at| show::moment(at, now)),
+            standing: None,
             rows: own.map(|item| Row::of(item, now)).collect(),
             newest: shown.first().map(|item| item.id),
-            more: last.map(|item| format!("{path}?before={}", item.id)),
+            next: last.map(|item| item.id),
+            more: None,
             later: false,
+            sought: None,
+            first: path.to_owned(),
             path: path.to_owned(),
             form: String::new(),
             done: None,
-        }
+        };
+        view.at(Part::default())
     }
 
-    /// The same with the token that its forms need.
-    pub(super) fn with_form(mut self, form: String) -> Self {
-        self.form = form;
+    /// The same as this part of the list.
+    pub(crate) fn at(mut self, part: Part) -> Self {
+        let sought = part.sought.as_deref();
+        let next = self.next.map(|id| id.to_string());
+        let path_to = |before| path_with(&self.path, &[("q", sought), ("before", before)]);
+        self.more = next.as_deref().map(|id| path_to(Some(id)));
+        self.first = path_to(None);
+        self.later = part.before.is_some();
+        self.sought = sought.map(|text| show::line(text, MAX_TEXT));
         self
     }
 
-    /// The same as the page below `before`, behind what was done.
-    pub(crate) fn after(mut self, before: Option<Id>, done: Option<Done>) -> Self {
-        self.later = before.is_some();
-        self.done = done;
+    /// The same with what the owner has chosen.
+    pub(crate) fn with_standing(mut self, standing: Standing) -> Self {
+        self.standing = Some(standing);
+        self
+    }
+
+    /// The same with the token that its forms need, behind what was done.
+    pub(crate) fn with_form(mut self, form: String, done: Option<Done>) -> Self {
+        (self.form, self.done) = (form, done);
         self
     }
 }
