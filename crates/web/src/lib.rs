@@ -9,7 +9,12 @@
 //! Web (server)  ->  dress (headers, log, faults)  ->  router (pages)
 //!                                                       |  sender, recipient, message, letters
 //!                                     facts of the store -> view (pure) -> template
+//!                                                                           |  words, speak
 //! ```
+//!
+//! A view holds facts and no words; the template puts them into the visitor's language, with texts
+//! of `templates/words`. A new page needs its texts there in every language, a view for each of its
+//! states in `samples`, and its variables in docs/templates.md: tests fail without.
 
 mod client;
 mod config;
