@@ -125,7 +125,8 @@ fn a_redirect_is_accepted_by_its_target_and_told_to_its_owner() {
         .block_on(ways.site.store.confirm(pending.id, actor()));
     assert!(matches!(done, Ok(Some(Confirmed::Done(_)))), "{done:?}");
     assert_eq!(errands(&ways), 1);
-    let told = ways.own.wait_for(2);
+    // The message that was held goes to the target; the notice to the owner.
+    let told = ways.own.wait_for(3);
     let notice = told
         .iter()
         .find(|m| m.rcpt == ["RCPT TO:<bob@big.example>"]);
