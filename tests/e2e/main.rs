@@ -10,6 +10,7 @@ mod erase;
 mod explain;
 mod full_disk;
 mod letters;
+mod letters_alarm;
 mod letters_dkim;
 mod letters_errands;
 mod matrix;

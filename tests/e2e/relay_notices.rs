@@ -4,8 +4,10 @@ use posthouse_hook::facts::Scans;
 use posthouse_hook::{Clock as _, Scan, Scanned};
 use posthouse_hook::{
     Column, Commit as _, Content, ForwardPath, Header, Judgement, Kept, Message, Origin, Outcome,
-    Recipient, Refusal, ReversePath, Row, Session, Spf, SystemClock, Transaction, Vouched, Why,
+    Recipient, Refusal, ReversePath, Row, Session, Spf, SystemClock, Timestamp, Transaction,
+    Vouched, Why,
 };
+use posthouse_store::Store;
 use posthouse_tests::sink::{Delivery, Script, Sink};
 
 use crate::relay_site::{Mail, Site, Zone, mail};
@@ -166,8 +168,12 @@ fn a_dsn_that_fails_causes_nothing() {
 
 /// A message in the quarantine for a filtered address.
 pub(crate) fn hold(site: &Site, subject: &str) {
-    let now = SystemClock.now();
-    let ids = site.store.ids();
+    site.block_on(hold_in(&site.store, SystemClock.now(), subject));
+}
+
+/// The same in any store, at any time.
+pub(crate) async fn hold_in(store: &Store, now: Timestamp, subject: &str) {
+    let ids = store.ids();
     let client = ([192, 0, 2, 1], 4711).into();
     let session = Session::new(ids.next(now), client, client, now);
     let from = ReversePath::from_address("eve@e.example").expect("valid");
@@ -204,8 +210,8 @@ pub(crate) fn hold(site: &Site, subject: &str) {
         refusal: Refusal::policy("held"),
         kept: vec![Kept::Held(Why::Spam(Row::Filtered))],
     };
-    let commit = site.store.commit(&session, &tx, &outcome);
-    site.block_on(commit).expect("the store works");
+    let commit = store.commit(&session, &tx, &outcome);
+    commit.await.expect("the store works");
 }
 
 #[test]

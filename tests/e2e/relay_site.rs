@@ -210,7 +210,7 @@ pub(crate) fn mail<'a>(to: &'a [&'a str], message: &'a [u8]) -> Mail<'a> {
     }
 }
 
-fn settings(state: &TempDir) -> Settings {
+pub(crate) fn settings(state: &TempDir) -> Settings {
     Settings {
         state: state.path().join("state"),
         node: 1,

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use posthouse_hook::Live;
+use posthouse_hook::{Live, Timestamp};
 use posthouse_store::{LetterDue, LetterSent, Store, StoreError};
 use tokio::sync::watch;
 
+use crate::alarm::LettersState;
 use crate::reach::Reach;
 use crate::writer::LetterWriter;
 
 /// The shortest pause between two looks, whatever the configuration says.
 const LEAST: Duration = Duration::from_secs(1);
+/// How often it is told that letters are overdue.
+const QUIET: Duration = Duration::from_secs(3600);
 /// Letters that are written in one round.
 const ROUND: usize = 200;
 
@@ -24,20 +27,37 @@ pub struct Letters {
 
 impl Letters {
     /// Sends what is due, looking now and then and whenever somebody asks for mail, until told to
-    /// stop.
+    /// stop. While letters are off, it only tells that mail waits for one.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
-        if !self.writer.config.send {
-            tracing::info!("letters are off: [letters] send = false");
-            return;
-        }
+        let mut quiet_until = Timestamp(0);
         loop {
-            self.look().await;
+            if self.writer.config.send {
+                self.look().await;
+            }
+            let now = self.writer.clock.now();
+            if now >= quiet_until {
+                quiet_until = now.after(QUIET);
+                self.watch().await;
+            }
             tokio::select! {
                 () = tokio::time::sleep(self.writer.config.check.0.max(LEAST)) => {}
                 () = self.store.errand_asked() => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
+    }
+
+    async fn watch(&self) {
+        match self.state().await {
+            Ok(state) => state.tell(),
+            Err(error) => tracing::error!(%error, "it is not known whether letters are overdue"),
+        }
+    }
+
+    /// How it stands with letters.
+    pub async fn state(&self) -> Result<LettersState, StoreError> {
+        let reach = self.reach.load();
+        LettersState::of(&self.store, &self.writer.config, &reach).await
     }
 
     async fn look(&self) {

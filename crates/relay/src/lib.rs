@@ -6,6 +6,7 @@
 //! leaves as it came, below one Received field. Nothing here decides what is held, and only the
 //! store writes a state.
 
+mod alarm;
 mod answer;
 mod attempt;
 mod body;
@@ -38,6 +39,7 @@ mod transaction;
 mod transport;
 mod writer;
 
+pub use alarm::{LettersState, Running};
 pub use config::{LettersConfig, RelayConfig};
 pub use desk::MailError;
 pub use dkim::{DkimConfig, DkimError, KeyFile, Selector};

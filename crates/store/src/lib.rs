@@ -23,6 +23,7 @@ mod letters;
 mod model;
 mod newest;
 mod observed;
+mod overdue;
 mod quarantine;
 mod queue;
 mod readers;

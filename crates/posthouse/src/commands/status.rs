@@ -3,20 +3,41 @@
 use std::path::Path;
 
 use posthouse_hook::trail::visible;
+use posthouse_relay::{LettersState, Running};
+use posthouse_store::Counts;
+use serde::Serialize;
 
 use super::{Outcome, block_on, ledger, load};
 use crate::cli::StatusArgs;
+use crate::config::{self, Lists};
 use crate::out::outln;
+use crate::table::moment;
+
+/// What the ledger counts, and how it stands with letters.
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(flatten)]
+    letters: LettersState,
+}
 
 /// Prints copies by state, and what was counted in the last day.
 pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
     let loaded = load(config)?;
     block_on(async {
-        let counts = ledger(&loaded)?.counts().await?;
+        let store = ledger(&loaded)?;
+        let reach = config::reach(&loaded, &mut Lists::new(loaded.base()))?;
+        let letters = LettersState::of(&store, &loaded.config.letters, &reach).await?;
+        let status = Status {
+            counts: store.counts().await?,
+            letters,
+        };
         if args.json {
-            outln!("{}", serde_json::to_string_pretty(&[&counts])?);
+            outln!("{}", serde_json::to_string_pretty(&[&status])?);
             return Ok(());
         }
+        let Status { counts, letters } = status;
         for (state, count) in &counts.states {
             outln!("{:>9}  {count}", state.name());
         }
@@ -26,6 +47,7 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
             counts.max_size,
             counts.sample_octets
         );
+        print_letters(letters);
         outln!("in the last day:");
         outln!(
             "{:>9}  relayed unscanned, because no scanner answered",
@@ -36,6 +58,9 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
             counts.observed
         );
         outln!("{:>9}  letters kept back by a cap", counts.letters_capped);
+        for address in &counts.letters_kept_back {
+            outln!("           {}", visible(address));
+        }
         outln!("{:>9}  held copies expired by age", counts.expired.age);
         outln!(
             "{:>9}  ... because the quarantine was full (max_size)",
@@ -45,9 +70,23 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
             "{:>9}  ... because their sender took more than its share (sender_share)",
             counts.expired.share
         );
-        for address in &counts.letters_kept_back {
-            outln!("           {}", visible(address));
-        }
         Ok(())
     })
+}
+
+/// Whether letters go out, and what an operator should look at.
+fn print_letters(state: LettersState) {
+    match state.letters {
+        Running::On => outln!("letters go out"),
+        Running::Off => outln!("letters are off ([letters] send = false)"),
+        Running::Stopped => outln!("letters are stopped by an operator"),
+    }
+    if let Some(since) = state.letters_overdue_since {
+        let since = moment(since);
+        let alarm = match state.letters {
+            Running::On => "ALARM: ",
+            Running::Off | Running::Stopped => "",
+        };
+        outln!("{alarm}a letter is due since {since}, and none went out for a day");
+    }
 }

@@ -13,6 +13,7 @@ use crate::model::{
     Actor, Address, Audited, Filter, Item, LetterCaps, LetterDue, LetterSent, Letters, OwnMessage,
     Proven,
 };
+use crate::overdue;
 use crate::rows;
 use crate::{addresses, choices};
 
@@ -139,6 +140,18 @@ impl Store {
             };
             letters::due(db, &ask, &wanted)
         };
+        self.0.readers.read(read).await
+    }
+
+    /// Since when a letter to a `wanted` address (lower case) is due, if one has been for a day in
+    /// which no letter went out at all.
+    pub async fn letters_overdue(
+        &self,
+        interval: Duration,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now();
+        let read = move |db: &Connection| overdue::since(db, interval, &wanted, now);
         self.0.readers.read(read).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthouse_hook::Clock as _;
 use posthouse_store::{AttemptResult, LetterCaps, LetterSent};
 
 use crate::bench::{Bench, DAY, all, operator};
@@ -238,4 +239,72 @@ async fn addresses_that_are_not_listed_starve_nobody() {
     assert_eq!(names, ["c@f.example"], "the newest need of all");
     let all = bench.store.letters_due(7 * DAY, 100).await.expect("reads");
     assert_eq!(all.len(), 51, "and once they are listed, they are due");
+}
+
+#[tokio::test]
+async fn letters_are_overdue_when_one_waits_a_day_and_none_goes_out() {
+    let bench = Bench::new();
+    let overdue = async || {
+        let found = bench
+            .store
+            .letters_overdue(7 * DAY, |address| !address.starts_with("un"));
+        found.await.expect("reads")
+    };
+    let caps = LetterCaps::default();
+    assert_eq!(overdue().await, None, "nothing waits");
+    bench
+        .hold("a@isp.example", &["unlisted@f.example"], "u")
+        .await;
+    bench.pass(2 * DAY);
+    assert_eq!(overdue().await, None, "who is not listed waits in vain");
+    let held_at = bench.clock.now();
+    bench.hold("a@isp.example", &["b@f.example"], "1").await;
+    bench.pass(DAY / 2);
+    assert_eq!(overdue().await, None, "not for a day yet");
+    bench.pass(DAY / 2);
+    assert_eq!(overdue().await, Some(held_at));
+    assert_eq!(bench.send_letters(&caps).await.len(), 2);
+    assert_eq!(overdue().await, None, "letters go out");
+
+    // What waits for the end of the interval is not overdue before that, and a day.
+    bench.hold("a@isp.example", &["b@f.example"], "2").await;
+    bench.pass(7 * DAY + DAY / 2);
+    assert_eq!(overdue().await, None);
+    bench.pass(DAY / 2);
+    assert!(overdue().await.is_some());
+
+    // A letter to somebody else within the day says that letters do go out.
+    bench
+        .hold("c@isp.example", &["unknown@f.example"], "3")
+        .await;
+    let due = bench
+        .store
+        .letters_due_among(7 * DAY, 9, |address| address.starts_with("unk"));
+    for due in due.await.expect("reads") {
+        let letter = posthouse_store::OwnMessage {
+            kind: posthouse_store::Kind::Letter,
+            to: due.to.clone(),
+            bytes: b"Subject: x\r\n\r\n".to_vec(),
+        };
+        let sent = bench.store.send_letter(&due, letter, 7 * DAY, caps.clone());
+        assert!(matches!(sent.await, Ok(LetterSent::Queued(_))));
+    }
+    assert_eq!(overdue().await, None);
+    bench.pass(DAY);
+    assert!(overdue().await.is_some());
+    bench
+        .store
+        .stop_letters(
+            bench
+                .store
+                .address("b@f.example")
+                .await
+                .expect("reads")
+                .expect("there")
+                .id,
+            operator(),
+        )
+        .await
+        .expect("stopped");
+    assert_eq!(overdue().await, None, "who wants no letter waits for none");
 }
