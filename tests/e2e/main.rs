@@ -1,5 +1,6 @@
 //! The end-to-end tests: one binary, one file a scenario, real servers as peers.
 
+mod ancestor;
 mod arrows;
 mod configs;
 mod crash;
@@ -29,6 +30,7 @@ mod relay_routes;
 mod relay_site;
 mod rfc7208;
 mod scanners;
+mod scene;
 mod secrets;
 mod smuggling;
 mod sync_before_250;
@@ -38,6 +40,7 @@ mod web_choices;
 mod web_driver;
 mod web_http;
 mod web_language;
+mod web_links;
 mod web_pages;
 mod web_recipient;
 mod web_sender;

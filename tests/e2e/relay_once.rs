@@ -58,10 +58,10 @@ fn serve(
 }
 
 /// Holds the ledger's write lock until dropped.
-struct Lock(Child);
+pub(crate) struct Lock(Child);
 
 impl Lock {
-    fn take(ledger: &std::path::Path) -> Self {
+    pub(crate) fn take(ledger: &std::path::Path) -> Self {
         let program = "import sqlite3, sys\n\
             db = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
             db.execute('BEGIN IMMEDIATE')\n\

@@ -37,7 +37,7 @@ pub(crate) struct Site {
     clock: Arc<HandClock>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    _state: TempDir,
+    state: TempDir,
 }
 
 /// A clock that somebody moves.
@@ -109,7 +109,7 @@ impl Site {
             clock,
             stop,
             server,
-            _state: state,
+            state,
         }
     }
 
@@ -204,6 +204,11 @@ impl Site {
     pub(crate) async fn audited(&self, id: Id, event: &str) -> usize {
         let lines = self.store.audit(id).await.expect("the store works");
         lines.iter().filter(|line| line.event == event).count()
+    }
+
+    /// The ledger's file.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.state.path().join("ledger.db")
     }
 
     /// The URL of a path, for a browser.
