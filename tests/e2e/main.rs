@@ -35,6 +35,7 @@ mod secrets;
 mod smuggling;
 mod sync_before_250;
 mod templates;
+mod web_alike;
 mod web_browser;
 mod web_choices;
 mod web_driver;

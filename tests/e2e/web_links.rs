@@ -6,9 +6,8 @@ use posthouse_tests::ledger;
 
 use crate::web_site::{Held, Mail, Site, path_of};
 
-/// A message, both of its parties, and what each of them was sent.
+/// What both parties of a message were sent.
 pub(crate) struct Parties {
-    pub(crate) held: Held,
     /// Of each kind: the page of the link. A kind may come more than once, for each thing that such
     /// a link can be about.
     pub(crate) pages: Vec<(LinkKind, String)>,
@@ -45,7 +44,7 @@ impl Site {
                 pages.push((kind, page));
             }
         }
-        Parties { held, pages }
+        Parties { pages }
     }
 
     /// The pages of that kind. A new kind of link does not compile before it stands here.
