@@ -28,6 +28,7 @@ mod relay_notices;
 mod relay_once;
 mod relay_routes;
 mod relay_site;
+mod replay;
 mod rfc7208;
 mod scanners;
 mod scene;

@@ -1,11 +1,13 @@
 //! A plugin: one rule, asked at the hook points that it names.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::chain::Chain;
+use crate::facts::Scan;
 use crate::outcome::Verdict;
 use crate::point::HookPoint;
 use crate::session::Session;
@@ -44,7 +46,7 @@ pub enum Nature {
 ///
 /// A method must not block the thread: its timeout can only cut it at an await.
 #[async_trait]
-pub trait Plugin: Send + Sync {
+pub trait Plugin: Any + Send + Sync {
     /// The hook points at which this plugin wants to be asked or told.
     fn points(&self) -> &[HookPoint];
 
@@ -66,6 +68,12 @@ pub trait Plugin: Send + Sync {
     /// warns of a chain with such a plugin: it would be an open relay.
     fn admits_anyone(&self) -> bool {
         false
+    }
+
+    /// Of a scanner: what it makes now, under the options that it has now, of a scan that was kept
+    /// without its tests; none if what was kept does not tell. It asks nobody.
+    fn judge_again(&self, scan: &Scan) -> Option<Scan> {
+        Some(scan.clone())
     }
 
     /// See [`HookPoint::Connect`].

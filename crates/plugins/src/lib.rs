@@ -22,6 +22,7 @@ mod quarantine;
 mod registry;
 mod relay_clients;
 mod relay_domains;
+pub mod replay;
 mod rspamd;
 mod scan;
 mod scan_server;

@@ -120,6 +120,10 @@ impl Plugin for Rspamd {
         limit.saturating_add(scan::SLACK)
     }
 
+    fn judge_again(&self, scan: &Scan) -> Option<Scan> {
+        self.config.spam_from.again(scan)
+    }
+
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Answer {
         let scan = match self.ask(session, tx).await {
             Ok((reply, found)) => self.scan(reply, found),

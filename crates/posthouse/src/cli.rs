@@ -45,6 +45,8 @@ enum Command {
     /// The templates: pages, mail and words
     #[command(subcommand)]
     Templates(TemplatesCommand),
+    /// Judge what was accepted or held by this configuration, and show what would differ
+    Replay(ReplayArgs),
     /// Show the whole job on this machine, with a next hop of its own
     Demo(DemoArgs),
 }
@@ -218,6 +220,16 @@ pub(crate) struct ExportArgs {
     pub(crate) force: bool,
 }
 
+/// Which ledger is judged again, and how far back. `--config` names the new configuration.
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    /// Read the ledger in this state directory [default: the configuration's own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) look: SinceArgs,
+}
+
 /// How to run the demo.
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -249,6 +261,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Held(command) => commands::held::run(config, command),
         Command::Observe(command) => commands::observe::run(config, command),
         Command::Templates(command) => commands::templates::run(command),
+        Command::Replay(args) => commands::replay::run(config, args),
         Command::Demo(args) => commands::demo::run(args),
     }
 }

@@ -46,6 +46,35 @@ impl Facts {
         let ours = common.our_servers.load();
         let walk = walk(&tx.message.header, session.client_ip(), helo, &ours);
         let (spf, placed) = tokio::join!(plugin.spf(&walk, &sender), plugin.effective(tx));
+        Self::of(plugin, session, sender, (walk, spf), placed)
+    }
+
+    /// The same of a message that is gone: origin and SPF are taken as they were found.
+    pub(super) async fn recorded(
+        plugin: &Quarantine,
+        session: &Session,
+        tx: &Transaction,
+        (origin, spf): (Origin, Spf),
+    ) -> Self {
+        let sender = srs::unwrap(&tx.reverse_path, &plugin.common.our_domains.load());
+        let walk = Walk {
+            origin,
+            helo: session.helo.clone().unwrap_or_default(),
+            why: "as it was found".to_owned(),
+            trace_end: 0,
+        };
+        let placed = plugin.effective(tx).await;
+        Self::of(plugin, session, sender, (walk, spf), placed)
+    }
+
+    fn of(
+        plugin: &Quarantine,
+        session: &Session,
+        sender: ReversePath,
+        (walk, spf): (Walk, Spf),
+        placed: Effective,
+    ) -> Self {
+        let common = &plugin.common;
         let evidence = Evidence {
             spf,
             domain: whose(plugin, &sender),

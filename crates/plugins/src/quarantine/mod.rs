@@ -14,6 +14,7 @@ mod identity;
 mod matrix;
 mod origin;
 mod received;
+pub(crate) mod replay;
 mod rows;
 mod srs;
 mod vouch;
@@ -39,7 +40,7 @@ pub(crate) use self::rows::row;
 use crate::options::{BuildError, Options};
 use crate::surroundings::{Common, Surroundings};
 
-struct Quarantine {
+pub(crate) struct Quarantine {
     common: Common,
     settings: Settings,
 }
@@ -51,6 +52,15 @@ enum Reason {
     Matters,
     /// The options ask for it: all, one in N, or a listed sender.
     Asked,
+}
+
+/// How it is known whether more of a sender's mail is held than the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeldBefore {
+    /// The ledger is asked what is held now.
+    Count,
+    /// It is taken as it was.
+    WasPast(bool),
 }
 
 pub(crate) fn build(
@@ -122,7 +132,7 @@ impl Plugin for Quarantine {
         let unscanned = self.unscanned(reason);
         let decision = decide(&answer, unscanned, facts.known_rows(), facts.column);
         let decision = self
-            .as_chosen(session, tx, &facts, decision, &answer)
+            .as_chosen(session, tx, &facts, decision, (&answer, HeldBefore::Count))
             .await?;
         Ok(self.carry_out(session, tx, &facts, decision, &answer))
     }
@@ -135,13 +145,18 @@ impl Quarantine {
         if facts.scan_matters(settings.scan_vouched) {
             return Ok(Some(Reason::Matters));
         }
-        let asked = settings.scan_when == ScanWhen::All
-            || settings.scan_senders.load().contains(&facts.sender)
+        let asked = self.asks_for(facts)
             || match settings.scan_one_in {
                 Some(n) => facts.number(tx).await? % n == 0,
                 None => false,
             };
         Ok(asked.then_some(Reason::Asked))
+    }
+
+    /// Whether the options ask for a scan of this message by name.
+    fn asks_for(&self, facts: &Facts) -> bool {
+        let settings = &self.settings;
+        settings.scan_when == ScanWhen::All || settings.scan_senders.load().contains(&facts.sender)
     }
 
     /// What a missing answer means. A scan that only the options asked for changes nothing by
@@ -161,7 +176,7 @@ impl Quarantine {
         tx: &Transaction,
         facts: &Facts,
         decision: Decision,
-        answer: &Answer,
+        (answer, held): (&Answer, HeldBefore),
     ) -> Result<Decision, PluginError> {
         let Decision::Dispose { told, dispositions } = decision else {
             return Ok(decision);
@@ -182,7 +197,7 @@ impl Quarantine {
         if sender != SenderChoice::Hold {
             session.remark(format_args!("the sender has chosen: {}", sender.name()));
         }
-        if told == Told::Refused && self.past_threshold(store, facts).await? {
+        if told == Told::Refused && self.past_threshold(store, facts, held).await? {
             session
                 .remark("many messages of this sender are held: the recipients are told instead");
             (told, dispositions) = choices::tell_recipients(dispositions);
@@ -191,10 +206,18 @@ impl Quarantine {
     }
 
     /// Whether so many messages of this sender are held that another refusal tells nobody.
-    async fn past_threshold(&self, store: &Store, facts: &Facts) -> Result<bool, PluginError> {
+    async fn past_threshold(
+        &self,
+        store: &Store,
+        facts: &Facts,
+        held: HeldBefore,
+    ) -> Result<bool, PluginError> {
         let Some(most) = self.settings.tell_recipient_past else {
             return Ok(false);
         };
+        if let HeldBefore::WasPast(past) = held {
+            return Ok(past);
+        }
         let held = store.held_from(&facts.sender.address()).await;
         Ok(held.map_err(PluginError::new)? >= most)
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use posthouse_hook::Scanned;
 use posthouse_hook::trail::visible;
+use posthouse_hook::{Scan, Scanned};
 use serde::{Deserialize, Deserializer};
 
 use crate::scan;
@@ -129,6 +129,23 @@ impl SpamFrom {
         Ok(if spam { Scanned::Spam } else { Scanned::Clean })
     }
 
+    /// What this limit makes of a scan that was kept; none if its score or action was not.
+    pub(super) fn again(self, scan: &Scan) -> Option<Scan> {
+        if matches!(scan.found, Scanned::Unscanned(_)) {
+            return Some(scan.clone());
+        }
+        let (spam, limit) = match self {
+            Self::Score(limit) => (scan.score? >= limit, Some(limit)),
+            Self::Action(least) => (action(scan.action.as_deref()?)? >= least, scan.limit),
+        };
+        let found = if spam { Scanned::Spam } else { Scanned::Clean };
+        Some(Scan {
+            found,
+            limit,
+            ..scan.clone()
+        })
+    }
+
     /// The score from which on a message is spam, where rspamd tells or the operator said.
     pub(super) fn limit(self, reply: &Reply) -> Option<f64> {
         match self {
@@ -211,6 +228,34 @@ mod tests {
         assert!(SpamFrom::default().judge(&skipped).is_err());
         skipped.action = "reject".into();
         assert_eq!(SpamFrom::default().judge(&skipped), Ok(Scanned::Spam));
+    }
+
+    /// Under each limit, a reply that was kept is judged as it was when it came.
+    #[test]
+    fn a_kept_scan_is_judged_as_the_reply_was() {
+        let limits = ["\"greylist\"", "\"add header\"", "\"reject\"", "7", "7.1"];
+        for (name, _) in ACTIONS {
+            let reply = reply(name, 7.0);
+            let kept = Scan {
+                scanner: "rspamd".to_owned(),
+                found: Scanned::Clean,
+                score: Some(reply.score),
+                limit: None,
+                action: Some(reply.action()),
+                tests: Vec::new(),
+            };
+            for limit in limits.map(|written| spam_from(written).expect("valid")) {
+                let again = limit.again(&kept).map(|scan| scan.found);
+                assert_eq!(again, limit.judge(&reply).ok(), "{name} {limit:?}");
+            }
+            let bare = Scan {
+                score: None,
+                action: None,
+                ..kept
+            };
+            let known = limits.map(|written| spam_from(written).expect("valid").again(&bare));
+            assert_eq!(known, [const { None }; 5], "nothing was kept to judge by");
+        }
     }
 
     #[test]

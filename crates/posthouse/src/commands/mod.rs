@@ -9,6 +9,7 @@ pub(crate) mod held;
 pub(crate) mod observe;
 mod print;
 pub(crate) mod queue;
+pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod templates;

@@ -13,7 +13,7 @@ use crate::testing::{session, transaction};
 
 const BASE: &str = "https://out.isp.example";
 
-fn store(dir: &std::path::Path) -> Store {
+pub(super) fn store(dir: &std::path::Path) -> Store {
     let settings = Settings {
         state: dir.to_owned(),
         node: 1,

@@ -4,6 +4,7 @@
 mod cells;
 mod dsn;
 mod options;
+mod replay;
 mod scanning;
 
 use std::sync::Arc;
