@@ -108,7 +108,6 @@ async fn the_same_configuration_shows_no_difference() {
         "scan_when = \"all\"",
         "scan_one_in = 2",
         "spam_when = \"all\"\nrefusal = \"550 5.7.1\"",
-        "tell_recipient_past = 2",
     ];
     for mode in [Mode::Enforce, Mode::Observe] {
         for (option, says) in options.iter().flat_map(|o| found().map(|says| (*o, says))) {
@@ -122,6 +121,25 @@ async fn the_same_configuration_shows_no_difference() {
             assert_eq!(moved, [], "{option} {says:?} {mode}");
         }
     }
+}
+
+/// How much was held before is taken as it was, not as it is now.
+#[tokio::test]
+async fn the_threshold_is_taken_as_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = store(dir.path());
+    let mut bench = bench(Scanned::Spam, &store).with("tell_recipient_past = 2");
+    let chain = bench.chain();
+    for to in ["<a@big.example>", "<b@big.example>", "<c@big.example>"] {
+        send(&chain, &store, session(STRANGER), "<a@pass.example>", &[to]).await;
+    }
+    let codes: Vec<_> = judged(&store).await.iter().map(|j| j.code).collect();
+    assert_eq!(codes, [552, 552, 250]);
+    assert_eq!(moved(&chain, &store).await, []);
+    let chain = self::bench(Scanned::Spam, &store).chain();
+    let moved = moved(&chain, &store).await;
+    let old = standing(Filtered, Vouched, 250, Held);
+    assert_eq!(moved, [(old, standing(Filtered, Vouched, 552, Held))]);
 }
 
 /// A DSN that passed for a link of ours passes again: its text, which tells, is not kept.
