@@ -45,6 +45,8 @@ mod web_language;
 mod web_links;
 mod web_pages;
 mod web_recipient;
+mod web_release;
 mod web_sender;
 mod web_server;
 mod web_site;
+mod web_stop;

@@ -107,7 +107,11 @@ async fn buttons_of_one_message() {
     assert_eq!(answer.status, 303);
     assert_eq!(site.states(one.id).await, [State::Discarded]);
     assert_eq!(site.states(two.id).await, [State::Discarded]);
-    assert_eq!(site.get(&read).await.status, 404);
+    let gone = site.get(&read).await;
+    assert_eq!(gone.status, 200);
+    assert!(gone.text().contains("You discarded this message"));
+    let eml = site.get(&format!("{read}/message.eml")).await;
+    assert_eq!(eml.status, 404);
     site.close().await;
 }
 

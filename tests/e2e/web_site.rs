@@ -2,6 +2,7 @@
 //! state directory of their own.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -54,6 +55,7 @@ pub(crate) struct Wanted {
     pub(crate) self_release: Vec<SelfRelease>,
     pub(crate) caps: ReleaseCaps,
     pub(crate) limits: Limits,
+    pub(crate) recipient_releases: Option<NonZeroU32>,
     /// An operator's own templates.
     pub(crate) templates: Option<PathBuf>,
 }
@@ -64,6 +66,7 @@ impl Default for Wanted {
             self_release: vec![SelfRelease::Ours, SelfRelease::Spf],
             caps: ReleaseCaps::default(),
             limits: Limits::default(),
+            recipient_releases: None,
             templates: None,
         }
     }
@@ -89,6 +92,7 @@ impl Site {
         let rules = Rules {
             self_release: wanted.self_release,
             caps: wanted.caps,
+            recipient_releases: wanted.recipient_releases,
             retention: RETENTION,
         };
         let rows = Arc::new(OneFiltered);

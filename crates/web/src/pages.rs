@@ -152,10 +152,7 @@ impl Pages {
             .route("/icon.svg", get(icon))
             .route("/i/{token}", get(sender::show).post(sender::act))
             .route("/a/{token}", get(recipient::show).post(recipient::act))
-            .route(
-                "/a/{token}/m/{id}",
-                get(message::show).post(message::discard),
-            )
+            .route("/a/{token}/m/{id}", get(message::show).post(message::act))
             .route("/a/{token}/m/{id}/message.eml", get(message::download))
             .route("/s/{token}", get(letters::show).post(letters::stop))
             .fallback(|| async { Fault::NotFound })

@@ -1,5 +1,6 @@
 //! What the quarantine lets people do with their links: who may release, and how often.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use posthouse_hook::{Column, Judgement, Vouched};
@@ -34,6 +35,8 @@ pub struct Rules {
     pub self_release: Vec<SelfRelease>,
     /// How often they may.
     pub caps: ReleaseCaps,
+    /// How many messages a day a recipient may release to the filtered address itself; none if none.
+    pub recipient_releases: Option<NonZeroU32>,
     /// How long held copies are kept.
     pub retention: Duration,
 }
@@ -59,6 +62,7 @@ mod tests {
         let rules = |words: &[SelfRelease]| Rules {
             self_release: words.to_vec(),
             caps: ReleaseCaps::default(),
+            recipient_releases: None,
             retention: Duration::from_secs(1),
         };
         let (spf, network) = (Vouched::Spf, Vouched::OursNetwork);

@@ -2,6 +2,7 @@
 //! not exist is found then, not by a visitor. The tests use them too.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 
 use posthouse_hook::facts::Scans;
 use posthouse_hook::{
@@ -9,13 +10,14 @@ use posthouse_hook::{
     Timestamp, Trail, Vouched,
 };
 use posthouse_store::{
-    Address, Item, ItemRecipient, Kind, Letters, Owner, Pending, RecipientChoice, State,
+    Address, Audited, Item, ItemRecipient, Kind, Letters, Owner, Pending, RecipientChoice, State,
+    Who,
 };
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::letters;
-use crate::message;
+use crate::message::{self, Fate};
 use crate::pages::Site;
 use crate::preview::{self, Reading, Source};
 use crate::recipient::{self, Done, Part, Standing};
@@ -53,7 +55,11 @@ pub(crate) fn views() -> Vec<(&'static str, Value)> {
             .map(|view| ("recipient.html", json!(view))),
     );
     views.extend(stops().map(|view| ("letters.html", json!(view))));
-    views.extend(messages().map(|view| ("message.html", json!(view))));
+    views.extend(
+        messages()
+            .into_iter()
+            .map(|view| ("message.html", json!(view))),
+    );
     views
 }
 
@@ -154,20 +160,62 @@ fn stops() -> impl Iterator<Item = letters::View> {
         .map(|address| letters::View::of(&address, address.letters))
 }
 
-fn messages() -> impl Iterator<Item = message::View> {
-    let views = |reading: Option<Reading>| {
-        [State::Held, State::Delivered].map(|state| {
-            let mut item = item(&[state]);
-            item.subject.truncate(if reading.is_some() { 5 } else { 0 });
-            message::View {
-                message: recipient::Row::of(&item, NOW),
-                path: "/a/x".to_owned(),
-                form: "x".to_owned(),
+fn messages() -> Vec<message::View> {
+    let mut views = Vec::new();
+    for reading in readings() {
+        let mut item = item(&[State::Held]);
+        item.subject.truncate(if reading.is_some() { 5 } else { 0 });
+        for capped in [false, true] {
+            views.push(message::View {
                 reading: reading.clone(),
-            }
-        })
-    };
-    readings().into_iter().flat_map(views)
+                releases: NonZeroU32::new(3),
+                capped,
+                ..message_view(&item, None)
+            });
+        }
+    }
+    let gone = fates().into_iter().map(Some);
+    views.extend(gone.map(|fate| message_view(&item(&[State::Held]), fate)));
+    views
+}
+
+fn message_view(item: &Item, fate: Option<Fate>) -> message::View {
+    message::View {
+        message: recipient::Row::of(item, NOW),
+        address: ADDRESSES[0].to_owned(),
+        path: "/a/x".to_owned(),
+        form: "x".to_owned(),
+        fate,
+        releases: None,
+        capped: false,
+        reading: None,
+    }
+}
+
+/// Every end of a copy.
+fn fates() -> Vec<Fate> {
+    let mut fates = Vec::new();
+    for state in State::ALL {
+        for who in [Who::Recipient, Who::Sender, Who::Operator, Who::Chain] {
+            let mut copy = copy(Id(1), ADDRESSES[0], state);
+            let audit = ["discard", "release"].map(|event| audited(event, who));
+            fates.extend(Fate::of(&copy, &audit, NOW));
+            copy.redirected = true;
+            fates.extend(Fate::of(&copy, &audit, NOW));
+        }
+    }
+    fates
+}
+
+fn audited(event: &str, who: Who) -> Audited {
+    Audited {
+        at: NOW,
+        subject: Id(1),
+        event: event.to_owned(),
+        state: String::new(),
+        who: who.name().to_owned(),
+        detail: String::new(),
+    }
 }
 
 /// What [`preview::read`] comes to, in all its kinds.

@@ -1,7 +1,7 @@
 //! The sections of the configuration: every key, its type and its default.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU16, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +80,18 @@ pub(crate) struct Quarantine {
     pub(crate) self_release: Vec<posthouse_web::SelfRelease>,
     /// How much they may release within a day.
     pub(crate) caps: ReleaseCaps,
+    /// Whether recipients may release single messages to the filtered address itself.
+    pub(crate) recipient_release: bool,
+    /// How many messages one recipient may release so within a day.
+    pub(crate) recipient_releases_daily: NonZeroU32,
+}
+
+impl Quarantine {
+    /// How many messages one recipient may release within a day; none if recipients may not.
+    pub(crate) fn recipient_releases(&self) -> Option<NonZeroU32> {
+        self.recipient_release
+            .then_some(self.recipient_releases_daily)
+    }
 }
 
 impl Default for Quarantine {
@@ -91,6 +103,8 @@ impl Default for Quarantine {
             sender_share: Share(0.2),
             self_release: vec![Ours, Spf],
             caps: ReleaseCaps::default(),
+            recipient_release: false,
+            recipient_releases_daily: const { NonZeroU32::new(3).expect("not zero") },
         }
     }
 }

@@ -31,6 +31,7 @@ impl Server {
         let rules = Rules {
             self_release: config.quarantine.self_release.clone(),
             caps: config.quarantine.caps.clone(),
+            recipient_releases: config.quarantine.recipient_releases(),
             retention: config.retention(),
         };
         let pages = Pages::new(

@@ -208,6 +208,7 @@ mod tests {
         Rules {
             self_release: words.to_vec(),
             caps: ReleaseCaps::default(),
+            recipient_releases: None,
             retention: Duration::from_secs(86_400),
         }
     }
