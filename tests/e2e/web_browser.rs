@@ -40,6 +40,7 @@ async fn the_sender_presses_send_it_anyway() {
     browser.see("Your message is on hold").await;
     assert_fits(&browser).await;
     keep_picture(&browser, "release-page").await;
+    browser.press("input[name=sure]").await;
     browser.press("button[value=release]").await;
     browser.see("Your message is on its way").await;
     assert_eq!(site.states(held.id).await, [State::Queued]);

@@ -139,6 +139,7 @@ async fn a_german_browser_reads_and_presses_german_buttons() {
     browser.go(&site.url(&held.path())).await;
     browser.see("Wir halten Ihre Nachricht zurück").await;
     assert_fits(&browser).await;
+    browser.press("input[name=sure]").await;
     browser.press("button[value=release]").await;
     browser.see("Ihre Nachricht ist unterwegs").await;
     assert_eq!(site.states(held.id).await, [State::Queued]);

@@ -252,9 +252,13 @@ async fn malformed_requests_get_an_answer_of_their_class() {
         (&list, "form=%ff%fe&do=discard", 403),
         (&list, &format!("form={form}"), 400),
         (&list, &format!("form={form}&do=discard&item=x"), 400),
-        (&list, &format!("form={form}&do=release"), 400),
+        (&list, &format!("form={form}&do=release&sure=yes"), 400),
         (&list, &format!("form={form}&one={}0", i64::MAX), 400),
-        (&held.path(), &format!("form={form}&do=release"), 403),
+        (
+            &held.path(),
+            &format!("form={form}&do=release&sure=yes"),
+            403,
+        ),
     ] {
         assert_eq!(site.post(path, body).await.status, want, "{body}");
     }

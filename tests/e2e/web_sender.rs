@@ -32,7 +32,9 @@ async fn the_sender_sees_why_and_sends_it_anyway() {
         assert!(page.contains(words), "{words} is not on the page:\n{page}");
     }
     let form = site.form_token(&path).await;
-    let answer = site.post(&path, &format!("form={form}&do=release")).await;
+    let answer = site
+        .post(&path, &format!("form={form}&do=release&sure=yes"))
+        .await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some(&*path))
@@ -51,7 +53,7 @@ async fn after_a_release_the_page_tells_what_the_next_hop_said() {
     let site = Site::open().await;
     let held = site.hold(Mail::default()).await;
     let form = site.form_token(&held.path()).await;
-    site.post(&held.path(), &format!("form={form}&do=release"))
+    site.post(&held.path(), &format!("form={form}&do=release&sure=yes"))
         .await;
     let claimed = site.store.claim(1, Duration::from_secs(60)).await;
     let claimed = claimed.expect("the store works");
@@ -89,7 +91,7 @@ async fn the_sender_discards() {
     assert_eq!(site.states(held.id).await, [State::Discarded; 2]);
     let page = site.get(&held.path()).await.text();
     assert!(page.contains("was discarded"), "{page}");
-    let late = format!("form={form}&do=release");
+    let late = format!("form={form}&do=release&sure=yes");
     assert_eq!(site.post(&held.path(), &late).await.status, 303);
     assert_eq!(site.states(held.id).await, [State::Discarded; 2]);
     site.close().await;
@@ -100,7 +102,7 @@ async fn two_clicks_release_once() {
     let site = Site::open().await;
     let held = site.hold(Mail::default()).await;
     let (path, form) = (held.path(), site.form_token(&held.path()).await);
-    let body = format!("form={form}&do=release");
+    let body = format!("form={form}&do=release&sure=yes");
     let click = || site.post(&path, &body);
     let (one, two, three, four) = tokio::join!(click(), click(), click(), click());
     for answer in [one, two, three, four] {
@@ -125,7 +127,7 @@ async fn past_a_cap_the_operator_decides() {
     for _ in 0..2 {
         let held = site.hold(Mail::default()).await;
         let form = site.form_token(&held.path()).await;
-        let body = format!("form={form}&do=release");
+        let body = format!("form={form}&do=release&sure=yes");
         let answer = site.post(&held.path(), &body).await;
         if answer.status == 429 {
             let page = answer.text();
@@ -159,7 +161,7 @@ async fn a_sender_who_may_not_release_is_told_who_decides() {
     );
     let form = site.form_token(&held.path()).await;
     let answer = site
-        .post(&held.path(), &format!("form={form}&do=release"))
+        .post(&held.path(), &format!("form={form}&do=release&sure=yes"))
         .await;
     assert_eq!(answer.status, 403);
     assert_eq!(site.states(held.id).await, [State::Held]);

@@ -221,6 +221,19 @@ impl LinkKey {
         want.as_bytes().ct_eq(token.as_bytes()).into()
     }
 
+    /// A form token for the page that needs no link, for one day (any count of days): proves that
+    /// the form came from a page that we made on that day.
+    pub fn site_form_token(&self, day: i64) -> String {
+        let mac = self.mac(&[b"site form", &day.to_be_bytes()]);
+        BASE32_NOPAD.encode(&mac).to_ascii_lowercase()
+    }
+
+    /// Whether a form token is the one of that day.
+    pub fn proves_site_form(&self, token: &str, day: i64) -> bool {
+        let want = self.site_form_token(day);
+        want.as_bytes().ct_eq(token.as_bytes()).into()
+    }
+
     fn secret_of(&self, kind: LinkKind, id: Id, party: &str, generation: u32) -> [u8; SECRET_LEN] {
         let party = party.to_ascii_lowercase();
         self.mac(&[
@@ -290,6 +303,15 @@ mod tests {
         let upper = link.reveal().to_uppercase();
         assert!(!redact(&upper).contains(&link.token().to_uppercase()));
         assert_eq!(redact("/é"), "/é");
+    }
+
+    #[test]
+    fn a_form_of_the_site_is_proven_for_its_day() {
+        let token = key().site_form_token(20_000);
+        assert!(key().proves_site_form(&token, 20_000));
+        assert!(!key().proves_site_form(&token, 20_001));
+        assert!(!key().proves_site_form("", 20_000));
+        assert!(!LinkKey::new([2; 32], "x").proves_site_form(&token, 20_000));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::caps::{self, Cap, Cause, domain_of, network_of};
 use crate::copies::{self, Change, Copy, apply, selected};
 use crate::keeping;
-use crate::model::{Actor, Done, Kind, ReleaseCaps, Released, Selection};
+use crate::model::{Actor, Done, Kind, ReleaseCaps, Released, Selection, said_of_discard};
 use crate::state::{Event, State};
 
 /// Releases are counted within a day.
@@ -198,7 +198,7 @@ pub(crate) fn discard(
     by: &Actor,
     now: Timestamp,
 ) -> rusqlite::Result<Done> {
-    let said = format!("discarded: {}", by.who.name());
+    let said = said_of_discard(by.who);
     let change = Change {
         said: Some(&said),
         ..Change::of(Event::Discard, now, None)

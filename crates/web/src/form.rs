@@ -25,9 +25,19 @@ pub(crate) fn proven(
     key: &LinkKey,
     claim: &LinkClaim,
 ) -> Result<Fields, Fault> {
+    own(posted, headers, site, |proof| key.proves_form(claim, proof))
+}
+
+/// The fields, once they are read and `proves` takes their proof.
+pub(crate) fn own(
+    posted: Posted,
+    headers: &HeaderMap,
+    site: &SiteUrl,
+    proves: impl FnOnce(&str) -> bool,
+) -> Result<Fields, Fault> {
     let Form(fields) = posted.map_err(|why| unreadable(why.status()))?;
     let proof = value(&fields, PROOF).unwrap_or("");
-    if is_foreign(headers, site) || !key.proves_form(claim, proof) {
+    if is_foreign(headers, site) || !proves(proof) {
         return Err(Fault::Foreign);
     }
     Ok(fields)

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! Web (server)  ->  dress (headers, log, faults)  ->  router (pages)
-//!                                                       |  sender, recipient, message, letters
+//!                                                       |  sender, manage, confirm, home, recipient, message, letters
 //!                                     facts of the store -> view (pure) -> template
 //!                                                                           |  words, speak
 //! ```
@@ -18,10 +18,13 @@
 
 mod client;
 mod config;
+mod confirm;
 mod dress;
 mod fault;
 mod form;
+mod home;
 mod letters;
+mod manage;
 mod message;
 mod pages;
 mod preview;

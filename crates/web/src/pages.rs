@@ -9,10 +9,11 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use hyper::{HeaderMap, header};
+use hyper::header;
 use posthouse_hook::{Clock, Id, Language, NetworkList, Rows, Timestamp};
 use posthouse_store::{Item, Proven, Store};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::fault::{Answer, Fault};
@@ -21,8 +22,8 @@ use crate::rules::Rules;
 use crate::seen::Seen;
 use crate::templates::{TemplateError, Templates};
 use crate::url::SiteUrl;
-use crate::visit::{self, Visit};
-use crate::{dress, letters, message, recipient, samples, sender};
+use crate::visit::Visit;
+use crate::{confirm, dress, home, letters, manage, message, recipient, samples, sender};
 
 /// Everything that a handler needs.
 pub struct Pages {
@@ -39,6 +40,8 @@ pub struct Pages {
     preview_octets: u64,
     request_octets: usize,
     seen: Seen,
+    /// Bounds how many may ask for their links at one time.
+    pub(crate) asking: Arc<Semaphore>,
 }
 
 /// What every template knows.
@@ -77,6 +80,7 @@ impl Pages {
             preview_octets: config.limits.preview_octets,
             request_octets: config.limits.request_octets,
             seen: Seen::default(),
+            asking: Arc::new(Semaphore::new(home::AT_ONCE)),
         })
     }
 
@@ -146,7 +150,7 @@ impl Pages {
     /// Every page behind its path, dressed.
     pub(crate) fn router(self: Arc<Self>) -> Router {
         Router::new()
-            .route("/", get(home))
+            .route("/", get(home::show).post(home::ask))
             .route("/robots.txt", get("User-agent: *\nDisallow: /\n"))
             .route("/style.css", get(style))
             .route("/icon.svg", get(icon))
@@ -155,6 +159,9 @@ impl Pages {
             .route("/a/{token}/m/{id}", get(message::show).post(message::act))
             .route("/a/{token}/m/{id}/message.eml", get(message::download))
             .route("/s/{token}", get(letters::show).post(letters::stop))
+            .route("/c/{token}", get(confirm::show).post(confirm::act))
+            .route("/m/{token}", get(manage::show).post(manage::act))
+            .route("/m/{token}/m/{id}", get(sender::show).post(sender::act))
             .fallback(|| async { Fault::NotFound })
             .method_not_allowed_fallback(|| async { Fault::Method })
             .layer(DefaultBodyLimit::max(self.request_octets))
@@ -189,11 +196,6 @@ pub(crate) fn spoken(language: Language) -> [(header::HeaderName, &'static str);
         (header::CONTENT_LANGUAGE, language.name()),
         (header::VARY, "Accept-Language"),
     ]
-}
-
-async fn home(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answer {
-    let language = visit::language_of(&headers);
-    pages.page("home.html", language, &serde_json::json!({}))
 }
 
 async fn style(State(pages): State<Arc<Pages>>) -> Response {

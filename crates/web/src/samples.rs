@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use posthouse_hook::facts::Scans;
 use posthouse_hook::{
@@ -10,8 +11,8 @@ use posthouse_hook::{
     Timestamp, Trail, Vouched,
 };
 use posthouse_store::{
-    Address, Audited, Item, ItemRecipient, Kind, Letters, Owner, Pending, RecipientChoice, State,
-    Who,
+    Address, Audited, Item, ItemRecipient, Kind, Letters, Objection, Owner, Pending,
+    RecipientChoice, State, Who,
 };
 use serde_json::{Value, json};
 
@@ -21,8 +22,13 @@ use crate::message::{self, Fate};
 use crate::pages::Site;
 use crate::preview::{self, Reading, Source};
 use crate::recipient::{self, Done, Part, Standing};
-use crate::sender::{self, Choice};
+use crate::sender::{self, Choice, Word, examples};
 use crate::templates::{TemplateError, Templates};
+
+#[cfg(test)]
+pub(crate) use self::outgoing::{pending, rules, sender};
+
+mod outgoing;
 
 const MESSAGE: &[u8] = b"From: Ann <ann@x.example>\r\nTo: bob@y.example\r\nSubject: Hello\r\n\
     Date: Fri, 20 Nov 2026 06:48:00 +0000\r\n\r\nHello Bob.\r\n";
@@ -42,7 +48,14 @@ pub(crate) fn render_all(templates: &Templates, site: &Site) -> Result<(), Templ
 
 /// Every template with a view for each of the states that it tells apart.
 pub(crate) fn views() -> Vec<(&'static str, Value)> {
-    let mut views = vec![("home.html", json!({}))];
+    let mut views: Vec<(&str, Value)> = Vec::new();
+    views.extend(outgoing::homes().map(|view| ("home.html", json!(view))));
+    views.extend(outgoing::confirms().map(|view| ("confirm.html", json!(view))));
+    views.extend(
+        outgoing::manages()
+            .into_iter()
+            .map(|view| ("manage.html", json!(view))),
+    );
     views.extend(faults().map(|view| ("fault.html", view)));
     views.extend(
         senders()
@@ -94,6 +107,16 @@ fn senders() -> Vec<sender::View> {
         ..judgement()
     });
     views.extend([bare, unscanned].map(|item| sender::View::of(&item, Nothing, NOW, NOW)));
+    let mut dropped = item(&[State::Discarded]);
+    "discarded: recipient link".clone_into(&mut dropped.recipients[0].said);
+    views.push(sender::View::of(&dropped, Nothing, NOW, NOW).with_list(Some("/m/x".to_owned())));
+    views.extend(outgoing::people().map(|own| {
+        let view = sender::View::of(&item(&[State::Held]), Operator, LATER, NOW);
+        let asked = view.with_request(Some(NOW), Duration::ZERO, NOW);
+        asked
+            .with_own(Some(own))
+            .with_said(Some(Word::Unsure), Some(Objection::OwnerCap))
+    }));
     views
 }
 
@@ -295,7 +318,9 @@ pub(crate) fn judgement() -> Judgement {
         score,
         limit,
         action: None,
-        tests: vec!["GTUBE".to_owned()],
+        tests: std::iter::once("A_TEST_OF_OUR_OWN".to_owned())
+            .chain(examples())
+            .collect(),
     };
     let unscanned = Scanned::Unscanned("too large".to_owned());
     let mut scans = Vec::new();

@@ -26,11 +26,14 @@ macro_rules! page {
 }
 
 /// Every file that can be replaced, with its built-in text: its path below the operator's directory.
-pub const BUILT_IN: [(&str, &str); 12] = [
+pub const BUILT_IN: [(&str, &str); 15] = [
     page!("base.html"),
+    page!("choice.html"),
+    page!("confirm.html"),
     page!("fault.html"),
     page!("home.html"),
     page!("letters.html"),
+    page!("manage.html"),
     page!("message.html"),
     page!("reading.html"),
     page!("recipient.html"),

@@ -71,12 +71,47 @@ impl FromRequestParts<Arc<Pages>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, pages: &Arc<Pages>) -> Result<Self, Fault> {
         let mut visit = Self::read(parts.uri.path()).ok_or(Fault::NotFound)?;
-        let peer = parts.extensions.get::<Peer>();
-        let client = |p: &Peer| client::client(p.0.ip(), &parts.headers, &pages.trusted);
-        visit.from = peer.map(client);
+        visit.from = client_of(parts, pages);
         visit.language = language_of(&parts.headers);
         visit.looks = parts.method == Method::GET;
         Ok(visit)
+    }
+}
+
+fn client_of(parts: &Parts, pages: &Pages) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<Peer>();
+    peer.map(|p| client::client(p.0.ip(), &parts.headers, &pages.trusted))
+}
+
+/// Somebody who brings no link.
+pub(crate) struct Visitor {
+    /// The client's address.
+    from: Option<IpAddr>,
+    /// What the browser asks for.
+    pub(crate) language: Language,
+}
+
+impl Visitor {
+    /// The visitor, for the audit.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            who: Who::Visitor,
+            from: self.from,
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Pages>> for Visitor {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pages: &Arc<Pages>,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            from: client_of(parts, pages),
+            language: language_of(&parts.headers),
+        })
     }
 }
 
@@ -101,6 +136,9 @@ pub(crate) fn without_secret(path: &str) -> &'static str {
         ["a", _, "m", _] => "/a/<link>/m/<id>",
         ["a", _, "m", _, "message.eml"] => "/a/<link>/m/<id>/message.eml",
         ["s", _] => "/s/<link>",
+        ["c", _] => "/c/<link>",
+        ["m", _] => "/m/<link>",
+        ["m", _, "m", _] => "/m/<link>/m/<id>",
         _ => "/<other>",
     }
 }
@@ -157,6 +195,9 @@ mod tests {
             format!("/a/b/{token}"),
             format!("/robots.txt/{token}"),
             format!("/s/{token}/"),
+            format!("/c/{token}"),
+            format!("/m/{token}"),
+            format!("/m/{token}/m/7"),
         ] {
             assert!(!without_secret(&path).contains(&token), "{path}");
         }

@@ -6,7 +6,7 @@ use posthouse_hook::facts::Judgement;
 use posthouse_hook::{ForwardPath, Id, ReversePath, Row, Timestamp, Trail};
 use serde::Serialize;
 
-use super::Kind;
+use super::{Kind, Who};
 use crate::state::State;
 
 /// One message with its recipients, for pages and the command line. Bytes apart.
@@ -63,6 +63,18 @@ pub struct ItemRecipient {
     pub changed_at: Timestamp,
     /// Whether it goes, or went, where its recipient redirects all mail.
     pub redirected: bool,
+}
+
+impl ItemRecipient {
+    /// Whether its recipient discarded it, rather than its sender or the operator.
+    pub fn recipient_discarded(&self) -> bool {
+        self.state == State::Discarded && self.said == said_of_discard(Who::Recipient)
+    }
+}
+
+/// The last words about a copy that somebody discarded.
+pub(crate) fn said_of_discard(who: Who) -> String {
+    format!("discarded: {}", who.name())
 }
 
 /// What to list; empty means everything.

@@ -1,8 +1,13 @@
 //! What the sender's page shows: the facts of one message, in the words that its template knows.
 
+use std::time::Duration;
+
 use posthouse_hook::{Judgement, Scan, Scanned, Timestamp};
-use posthouse_store::{Item, ItemRecipient, State as CopyState};
+use posthouse_store::{Item, ItemRecipient, Objection, Sender, SenderChoice, State as CopyState};
 use serde::Serialize;
+
+use super::deed::{MAX_COMMENT, Word};
+use super::explain::meaning;
 
 use crate::preview::Reading;
 use crate::rules::Rules;
@@ -100,6 +105,22 @@ pub(crate) struct View {
     copies: Vec<CopyView>,
     form: String,
     reading: Option<Reading>,
+    /// Where links for this sender go.
+    mailed_to: String,
+    /// What was done just before.
+    word: Option<Word>,
+    /// Why a choice was not asked for.
+    objection: Option<Objection>,
+    /// When the operator was asked.
+    asked: Option<Moment>,
+    /// Whether the operator can be asked (again).
+    can_ask: bool,
+    /// Longest comment in characters.
+    max_comment: usize,
+    /// The standing choice of this sender, where the page may speak of it.
+    own: Option<Own>,
+    /// The path of the list that this page belongs to.
+    list: Option<String>,
 }
 
 impl View {
@@ -118,7 +139,49 @@ impl View {
             copies: item.recipients.iter().map(|r| copy(r, now)).collect(),
             form: String::new(),
             reading: None,
+            mailed_to: show::line(&super::sender_of(item), MAX_TEXT),
+            word: None,
+            objection: None,
+            asked: None,
+            can_ask: matches!(choice, Choice::Operator | Choice::Capped),
+            max_comment: MAX_COMMENT,
+            own: None,
+            list: None,
         }
+    }
+
+    /// The same with what came of the form before.
+    pub(crate) fn with_said(mut self, word: Option<Word>, objection: Option<Objection>) -> Self {
+        self.word = word;
+        self.objection = objection;
+        self
+    }
+
+    /// The same, the operator having been asked at that time; that can be repeated after a while.
+    pub(crate) fn with_request(
+        mut self,
+        asked: Option<Timestamp>,
+        again: Duration,
+        now: Timestamp,
+    ) -> Self {
+        self.can_ask = match asked {
+            Some(at) => self.standing == Standing::Held && now.since(at) >= again,
+            None => self.can_ask,
+        };
+        self.asked = asked.map(|at| show::moment(at, now));
+        self
+    }
+
+    /// The same with the sender's standing choice.
+    pub(crate) fn with_own(mut self, own: Option<Own>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// The same as a page of a list.
+    pub(crate) fn with_list(mut self, list: Option<String>) -> Self {
+        self.list = list;
+        self
     }
 
     /// The same with the token that its form needs.
@@ -134,6 +197,48 @@ impl View {
     }
 }
 
+/// What becomes of spam from a sender, for the form that changes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Own {
+    address: String,
+    choice: SenderChoice,
+    since: Option<Moment>,
+    /// The choices that there are.
+    all: [SenderChoice; 3],
+    /// Whether the page takes the default back at once.
+    at_once: bool,
+}
+
+impl Own {
+    /// What this sender has chosen.
+    pub(crate) fn of(sender: &Sender, now: Timestamp) -> Self {
+        Self {
+            choice: sender.choice,
+            since: sender.chosen_at.map(|at| show::moment(at, now)),
+            ..Self::default_of(&sender.address)
+        }
+    }
+
+    /// A sender who has chosen nothing.
+    pub(crate) fn default_of(address: &str) -> Self {
+        Self {
+            address: show::line(address, MAX_TEXT),
+            choice: SenderChoice::default(),
+            since: None,
+            all: SenderChoice::ALL,
+            at_once: false,
+        }
+    }
+
+    /// The same on a page that takes the default back at once.
+    pub(crate) fn at_once(self) -> Self {
+        Self {
+            at_once: self.choice != SenderChoice::Hold,
+            ..self
+        }
+    }
+}
+
 /// What one scanner found, for people. Why one could not scan is the operator's business.
 #[derive(Debug, PartialEq, Serialize)]
 struct Finding {
@@ -141,6 +246,17 @@ struct Finding {
     found: Found,
     score: Option<f64>,
     limit: Option<f64>,
+    /// Tests that we have words for, together with those that mean the same.
+    reasons: Vec<Reason>,
+    /// The others.
+    tests: Vec<String>,
+}
+
+/// Tests of one meaning.
+#[derive(Debug, PartialEq, Serialize)]
+struct Reason {
+    /// The key of the words.
+    means: &'static str,
     tests: Vec<String>,
 }
 
@@ -157,7 +273,22 @@ fn findings(judgement: &Judgement) -> Vec<Finding> {
 }
 
 fn finding(scan: &Scan) -> Finding {
-    let names = scan.tests.iter().take(MAX_TESTS);
+    let mut reasons: Vec<Reason> = Vec::new();
+    let mut tests = Vec::new();
+    for name in scan.tests.iter().take(MAX_TESTS) {
+        let shown = show::line(name, MAX_TEXT);
+        let Some(means) = meaning(name) else {
+            tests.push(shown);
+            continue;
+        };
+        match reasons.iter_mut().find(|reason| reason.means == means) {
+            Some(reason) => reason.tests.push(shown),
+            None => reasons.push(Reason {
+                means,
+                tests: vec![shown],
+            }),
+        }
+    }
     Finding {
         scanner: show::line(&scan.scanner, MAX_TEXT),
         found: match scan.found {
@@ -167,7 +298,8 @@ fn finding(scan: &Scan) -> Finding {
         },
         score: scan.score,
         limit: scan.limit,
-        tests: names.map(|name| show::line(name, MAX_TEXT)).collect(),
+        reasons,
+        tests,
     }
 }
 
@@ -178,18 +310,22 @@ struct CopyView {
     state: CopyState,
     /// The next hop's words, if they are about this state.
     said: String,
+    /// Whether its recipient discarded it; more of that is not the sender's business.
+    by_recipient: bool,
     changed: Moment,
     next: Option<Moment>,
 }
 
 fn copy(recipient: &ItemRecipient, now: Timestamp) -> CopyView {
     use CopyState::{Deferred, Delivered, Failed};
-    let spoken = matches!(recipient.state, Deferred | Delivered | Failed);
+    // Where a recipient redirects its mail, and what is said there, is not the sender's business.
+    let spoken = matches!(recipient.state, Deferred | Delivered | Failed) && !recipient.redirected;
     let said = if spoken { recipient.said.as_str() } else { "" };
     CopyView {
         address: show::line(&recipient.address.address(), MAX_TEXT),
         state: recipient.state,
         said: show::line(said, MAX_TEXT),
+        by_recipient: recipient.recipient_discarded(),
         changed: show::moment(recipient.changed_at, now),
         next: recipient.next_attempt.map(|at| show::moment(at, now)),
     }
@@ -253,11 +389,63 @@ mod tests {
     }
 
     #[test]
-    fn who_discarded_a_copy_stays_between_us_and_them() {
+    fn a_recipient_who_discarded_is_named_and_nothing_more() {
         let mut item = samples::item(&[CopyState::Discarded]);
-        item.recipients[0].said = "recipient link".to_owned();
-        let shown = copy(&item.recipients[0], Timestamp(0));
-        assert_eq!(shown.said, "");
+        for (said, want) in [
+            ("discarded: recipient link", true),
+            ("discarded: sender link", false),
+            ("", false),
+        ] {
+            item.recipients[0].said = said.to_owned();
+            let shown = copy(&item.recipients[0], Timestamp(0));
+            assert_eq!(
+                (shown.said.as_str(), shown.by_recipient),
+                ("", want),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_a_copy_was_redirected_nothing_is_quoted() {
+        for state in [CopyState::Delivered, CopyState::Failed, CopyState::Deferred] {
+            let mut item = samples::item(&[state]);
+            item.recipients[0].said = "550 <secret@elsewhere.example> unknown".to_owned();
+            item.recipients[0].redirected = true;
+            let json = serde_json::to_string(&copy(&item.recipients[0], Timestamp(0)));
+            assert!(!json.expect("a view").contains("elsewhere"), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn tests_of_one_meaning_stand_together() {
+        let scan = Scan {
+            scanner: "spamassassin".to_owned(),
+            found: Scanned::Spam,
+            score: None,
+            limit: None,
+            action: None,
+            tests: ["URIBL_A", "MY_RULE", "URIBL_B"].map(str::to_owned).into(),
+        };
+        let shown = finding(&scan);
+        assert_eq!(shown.reasons.len(), 1);
+        assert_eq!(shown.reasons[0].tests, ["URIBL_A", "URIBL_B"]);
+        assert_eq!(shown.tests, ["MY_RULE"]);
+    }
+
+    #[test]
+    fn the_operator_is_asked_again_after_a_while_only() {
+        let hour = Duration::from_secs(3600);
+        let item = samples::item(&[CopyState::Held]);
+        let now = Timestamp(10_000_000);
+        let ask = |choice, asked: Option<i64>| {
+            let view = View::of(&item, choice, now, now);
+            view.with_request(asked.map(Timestamp), hour, now).can_ask
+        };
+        assert!(ask(Choice::Operator, None));
+        assert!(!ask(Choice::Release, None));
+        assert!(!ask(Choice::Operator, Some(9_999_000)));
+        assert!(ask(Choice::Release, Some(0)));
     }
 
     #[test]
