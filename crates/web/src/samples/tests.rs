@@ -8,15 +8,18 @@ use crate::url::SiteUrl;
 
 const DOCS: &str = include_str!("../../../../docs/templates.md");
 
-/// The variables by template, as the views have them. What `reading.html` shows stands there.
+/// Pages that are parts of others, and how the variables that they show begin.
+const PARTS: [(&str, &str); 2] = [("reading.", "reading.html"), ("own.", "choice.html")];
+
+/// The variables by template, as the views have them. What a part shows stands there.
 fn known() -> BTreeMap<String, BTreeSet<String>> {
     let mut known: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (template, view) in views() {
         let mut paths = BTreeSet::new();
         leaves(&view, "", &mut paths);
         for path in paths {
-            let own = path.starts_with("reading.");
-            let template = if own { "reading.html" } else { template };
+            let part = PARTS.iter().find(|(start, _)| path.starts_with(start));
+            let template = part.map_or(template, |(_, part)| part);
             known
                 .entry(format!("web/{template}"))
                 .or_default()
