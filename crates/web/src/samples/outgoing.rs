@@ -125,6 +125,7 @@ pub(crate) fn rules() -> Rules {
     Rules {
         self_release: vec![SelfRelease::Ours, SelfRelease::Spf],
         caps: ReleaseCaps::default(),
+        recipient_releases: None,
         retention: Duration::from_secs(30 * 86_400),
     }
 }
