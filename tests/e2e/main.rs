@@ -9,6 +9,7 @@ mod dkim;
 mod docs;
 mod erase;
 mod explain;
+mod feedback;
 mod full_disk;
 mod letters;
 mod letters_alarm;

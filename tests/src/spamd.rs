@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,12 +19,28 @@ const START: Duration = Duration::from_secs(90);
 pub struct Spamd {
     proc: Proc,
     addr: SocketAddr,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Spamd {
     /// Starts spamd with one child on a free port.
     pub fn start() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    /// Starts one that may be told what is spam and what is not, with an empty memory.
+    pub fn learning() -> Self {
+        Self::with(|command, dir| {
+            let memory = dir::subdir(dir, "bayes");
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+            std::fs::set_permissions(&memory, open).expect("a directory of ours");
+            command
+                .args(["--allow-tell", "--cf=bayes_auto_learn 0"])
+                .arg(format!("--cf=bayes_path {}/bayes", memory.display()));
+        })
+    }
+
+    fn with(change: impl FnOnce(&mut Command, &Path)) -> Self {
         let spamd = require("spamd", "spamd");
         let dir = dir::scratch("spamd");
         let addr = ports::free_addr();
@@ -37,13 +54,24 @@ impl Spamd {
         if is_root() {
             command.arg("--username=nobody");
         }
+        change(&mut command, dir.path());
         let proc = Proc::spawn("spamd", &mut command, &dir.path().join("log"));
         proc.wait_until("ready", START, || ponged(addr));
-        Self {
-            proc,
-            addr,
-            _dir: dir,
-        }
+        Self { proc, addr, dir }
+    }
+
+    /// How many messages it has learned as spam, and how many as none.
+    pub fn learned(&self) -> (u64, u64) {
+        let memory = self.dir.path().join("bayes/bayes");
+        let mut dump = Command::new(require("sa-learn", "spamassassin"));
+        dump.args(["--dump", "magic", "--dbpath"]).arg(memory);
+        let text = dump.output().expect("it starts").stdout;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let count = |name: &str| {
+            let line = text.lines().find(|line| line.ends_with(name))?;
+            line.split_ascii_whitespace().nth(2)?.parse().ok()
+        };
+        (count("nspam").unwrap_or(0), count("nham").unwrap_or(0))
     }
 
     /// Where it scans.

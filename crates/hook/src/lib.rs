@@ -38,7 +38,7 @@ pub use lists::{AddressList, DomainList, ListSpec, Live, NetworkList};
 pub use message::{Content, Field, Header, Message, Spooled};
 pub use notes::Notes;
 pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};
-pub use plugin::{Plugin, PluginError};
+pub use plugin::{Lesson, Plugin, PluginError};
 pub use point::HookPoint;
 pub use ports::{
     Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, Rows, SystemClock,

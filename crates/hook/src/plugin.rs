@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::chain::Chain;
 use crate::facts::Scan;
+use crate::message::Content;
 use crate::outcome::Verdict;
 use crate::point::HookPoint;
 use crate::session::Session;
@@ -39,6 +40,15 @@ pub enum Nature {
     Refuses,
     /// Sets dispositions, and may say no because of them.
     Disposes,
+}
+
+/// What a person made of a held message: a scanner may learn from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lesson {
+    /// Somebody released it.
+    Ham,
+    /// Somebody discarded it.
+    Spam,
 }
 
 /// One rule. Implement the methods of the hook points in [`Plugin::points`]; the others are never
@@ -74,6 +84,17 @@ pub trait Plugin: Any + Send + Sync {
     /// without its tests; none if what was kept does not tell. It asks nobody.
     fn judge_again(&self, scan: &Scan) -> Option<Scan> {
         Some(scan.clone())
+    }
+
+    /// Whether it is to be told what people made of held messages.
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// Learns from a message; only asked if [`Plugin::learns`]. Told the same twice, it learns it
+    /// once. An error means that it should be told again later.
+    async fn learn(&self, _content: &Content, _lesson: Lesson) -> Result<(), PluginError> {
+        Ok(())
     }
 
     /// See [`HookPoint::Connect`].

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hyper::StatusCode;
 use posthouse_hook::plugin::{Answer, Nature};
 use posthouse_hook::time::patience;
+use posthouse_hook::trail::visible;
 use posthouse_hook::{
-    HookPoint, Plugin, Resolver, Scan, Scanned, Session, Span, Transaction, Verdict,
+    Content, HookPoint, Lesson, Plugin, PluginError, Resolver, Scan, Scanned, Session, Span,
+    Transaction, Verdict,
 };
 use serde::Deserialize;
 
@@ -24,6 +27,11 @@ mod reply;
 mod request;
 
 use reply::{Reply, SpamFrom};
+
+/// Octets of a complaint that are quoted.
+const MAX_WORDS: usize = 200;
+/// What versions of rspamd say of a lesson that they had before.
+const KNOWN: [&str; 2] = ["already been learned", "already learned"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +52,13 @@ struct Config {
     spam_from: SpamFrom,
     /// The worker's password, or `file:` and the absolute path of a file with it.
     password: Option<String>,
+    /// Whether it learns from what people release and discard.
+    #[serde(default)]
+    feedback: bool,
+    /// Where rspamd's controller listens, which takes lessons.
+    controller: Option<Address>,
+    /// The controller's password, written as `password`; that one if there is none.
+    controller_password: Option<String>,
 }
 
 /// What rspamd itself takes at the most by default.
@@ -71,7 +86,13 @@ pub(crate) fn build(
     parts: &mut dyn Surroundings,
 ) -> Result<Arc<dyn Plugin>, BuildError> {
     let mut config: Config = options.read()?;
-    config.password = config.password.as_deref().map(password).transpose()?;
+    let read = |key, written: &Option<String>| {
+        let written = written.as_deref();
+        written.map(|text| password(key, text)).transpose()
+    };
+    config.password = read("password", &config.password)?;
+    config.controller_password = read("controller_password", &config.controller_password)?;
+    check_feedback(&config)?;
     Ok(Arc::new(Rspamd {
         name: name.to_owned(),
         config,
@@ -79,29 +100,48 @@ pub(crate) fn build(
     }))
 }
 
+/// Lessons go to the controller, so it has to be named.
+fn check_feedback(config: &Config) -> Result<(), BuildError> {
+    if !config.feedback || config.controller.is_some() {
+        return Ok(());
+    }
+    let way_out = "name rspamd's controller too: controller = \"127.0.0.1:11334\"";
+    Err(BadValue::new("feedback", true, "nobody to take lessons", way_out).into())
+}
+
+/// Whether rspamd took a lesson. One that it knew already is no fault, though it calls it one: by
+/// its words alone, for the status is that of any other fault.
+fn taught(status: StatusCode, body: &[u8]) -> Result<(), String> {
+    let words = visible(&String::from_utf8_lossy(&body[..body.len().min(MAX_WORDS)]));
+    match status.is_success() || KNOWN.iter().any(|known| words.contains(known)) {
+        true => Ok(()),
+        false => Err(format!("rspamd says {}: {words}", status.as_u16())),
+    }
+}
+
 /// The password itself. It goes into a header field of the request and nowhere else.
-fn password(written: &str) -> Result<String, BuildError> {
+fn password(key: &str, written: &str) -> Result<String, BuildError> {
     let Some(path) = written.strip_prefix("file:") else {
-        return check_password("the password in the configuration", written);
+        return check_password(key, "the password in the configuration", written);
     };
     let bad = |problem: String| {
         let way_out = "write file: and the absolute path of a file that holds the password";
-        BuildError::from(BadValue::new("password", written, problem, way_out))
+        BuildError::from(BadValue::new(key, written, problem, way_out))
     };
     if !path.starts_with('/') {
         return Err(bad("not an absolute path".to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    check_password(written, text.trim_end())
+    check_password(key, written, text.trim_end())
 }
 
 /// `shown` stands in the error instead of the password.
-fn check_password(shown: &str, password: &str) -> Result<String, BuildError> {
+fn check_password(key: &str, shown: &str, password: &str) -> Result<String, BuildError> {
     if !password.is_empty() && password.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Ok(password.to_owned());
     }
     let problem = "no password that fits into a header field";
-    Err(BadValue::new("password", shown, problem, "use printable ASCII").into())
+    Err(BadValue::new(key, shown, problem, "use printable ASCII").into())
 }
 
 #[async_trait]
@@ -122,6 +162,17 @@ impl Plugin for Rspamd {
 
     fn judge_again(&self, scan: &Scan) -> Option<Scan> {
         self.config.spam_from.again(scan)
+    }
+
+    fn learns(&self) -> bool {
+        self.config.feedback
+    }
+
+    async fn learn(&self, content: &Content, lesson: Lesson) -> Result<(), PluginError> {
+        if scan::too_big(content, self.config.max_size).is_err() {
+            return Ok(());
+        }
+        self.teach(content, lesson).await.map_err(PluginError)
     }
 
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Answer {
@@ -151,8 +202,26 @@ impl Rspamd {
         let hostname = request::hostname(&*self.resolver, session.client_ip()).await;
         let password = self.config.password.as_deref();
         let request = request::check(session, tx, hostname.as_ref(), password);
-        let body = http::exchange(stream, request).await?;
-        Reply::parse(&body)
+        match http::exchange(stream, request).await? {
+            (StatusCode::OK, body) => Reply::parse(&body),
+            (status, _) => Err(format!("rspamd says {status}")),
+        }
+    }
+
+    async fn teach(&self, content: &Content, lesson: Lesson) -> Result<(), String> {
+        let (Span(limit), Span(connect)) = (self.config.scan_timeout, self.config.connect_timeout);
+        let controller = self.config.controller.as_ref();
+        let controller = controller.ok_or("no controller is named")?;
+        let password = self.config.controller_password.as_deref();
+        let password = password.or(self.config.password.as_deref());
+        let exchange = async {
+            let stream = controller.connect(connect).await?;
+            http::exchange(stream, request::learn(content, lesson, password)).await
+        };
+        let answer = tokio::time::timeout(limit, exchange).await;
+        let late = |_| format!("no answer from {controller} within {limit:?}");
+        let (status, body) = answer.map_err(late)??;
+        taught(status, &body)
     }
 
     fn scan(&self, reply: Reply, found: Scanned) -> Scan {
@@ -173,13 +242,17 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let error = password("hunter\n2").expect_err("a line end").to_string();
+        let error = password("password", "hunter\n2")
+            .expect_err("a line end")
+            .to_string();
         assert!(!error.contains("hunter"), "{error}");
-        let error = password("file:secret").expect_err("relative").to_string();
+        let error = password("password", "file:secret")
+            .expect_err("relative")
+            .to_string();
         assert!(error.contains("absolute"), "{error}");
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "hunter 2\n").expect("a file");
         let written = format!("file:{}", file.path().display());
-        assert_eq!(password(&written).expect("valid"), "hunter 2");
+        assert_eq!(password("password", &written).expect("valid"), "hunter 2");
     }
 }

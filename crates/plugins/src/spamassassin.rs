@@ -10,7 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthouse_hook::plugin::{Answer, Nature};
 use posthouse_hook::time::patience;
-use posthouse_hook::{HookPoint, Plugin, Scan, Scanned, Session, Span, Transaction, Verdict};
+use posthouse_hook::{
+    Content, HookPoint, Lesson, Plugin, PluginError, Scan, Scanned, Session, Span, Transaction,
+    Verdict,
+};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -38,6 +41,9 @@ struct Config {
     connect_timeout: Span,
     /// Whose preferences spamd applies.
     user: Option<String>,
+    /// Whether it learns from what people release and discard.
+    #[serde(default)]
+    feedback: bool,
 }
 
 fn default_max_size() -> u64 {
@@ -103,6 +109,21 @@ impl Plugin for SpamAssassin {
         limit.saturating_add(scan::SLACK)
     }
 
+    fn learns(&self) -> bool {
+        self.config.feedback
+    }
+
+    async fn learn(&self, content: &Content, lesson: Lesson) -> Result<(), PluginError> {
+        if scan::too_big(content, self.config.max_size).is_err() {
+            return Ok(());
+        }
+        let head = self.lesson(lesson, content.len());
+        self.in_time(self.exchange(head, content))
+            .await
+            .and_then(|reply| taught(&reply))
+            .map_err(PluginError)
+    }
+
     async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Answer {
         let scan = match self.ask(tx).await {
             Ok(reply) => self.scan(reply),
@@ -115,48 +136,57 @@ impl Plugin for SpamAssassin {
 
 impl SpamAssassin {
     async fn ask(&self, tx: &Transaction) -> Result<Reply, String> {
-        scan::too_big(&tx.message.content, self.config.max_size)?;
+        let content = &tx.message.content;
+        scan::too_big(content, self.config.max_size)?;
+        let reply = self.in_time(self.exchange(self.request(tx), content));
+        parse(&reply.await?)
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         let Span(limit) = self.config.scan_timeout;
-        tokio::time::timeout(limit, self.exchange(tx))
+        tokio::time::timeout(limit, work)
             .await
             .map_err(|_| format!("no answer from {} within {limit:?}", self.config.address))?
     }
 
-    async fn exchange(&self, tx: &Transaction) -> Result<Reply, String> {
+    async fn exchange(&self, head: String, content: &Content) -> Result<Vec<u8>, String> {
         let Span(limit) = self.config.connect_timeout;
         let mut stream = self.config.address.connect(limit).await?;
-        let sent = self.send(&mut *stream, tx).await;
+        let sent = send(&mut *stream, head, content).await;
         let mut reply = Vec::new();
         let heard = stream.take(MAX_REPLY).read_to_end(&mut reply).await;
         match (reply.is_empty(), sent, heard) {
             (true, Err(why), _) => Err(why),
             (true, Ok(()), Err(error)) => Err(error.to_string()),
-            _ => parse(&reply),
+            _ => Ok(reply),
         }
-    }
-
-    /// The request and the message. spamd may refuse, and close, before it has read all of it.
-    async fn send(&self, stream: &mut dyn Stream, tx: &Transaction) -> Result<(), String> {
-        let wire = |error: std::io::Error| format!("spamd stopped reading: {error}");
-        let head = self.request(tx);
-        stream.write_all(head.as_bytes()).await.map_err(wire)?;
-        let mut chunks = Chunks::new(tx.message.content.clone());
-        while let Some(chunk) = chunks.next().await.map_err(|e| scan::unreadable(&e))? {
-            stream.write_all(&chunk).await.map_err(wire)?;
-        }
-        stream.shutdown().await.map_err(wire)
     }
 
     /// The request's head, the empty line, and our Received field: the message's first octets.
     fn request(&self, tx: &Transaction) -> String {
         let length = tx.received.len() as u64 + tx.message.content.len();
         let mut out = format!("SYMBOLS SPAMC/1.5\r\nContent-length: {length}\r\n");
-        if let Some(user) = &self.config.user {
-            out.push_str(&format!("User: {user}\r\n"));
-        }
+        out.push_str(&self.user());
         out.push_str("\r\n");
         out.push_str(&tx.received);
         out
+    }
+
+    /// The head of a request to learn the message, and the empty line.
+    fn lesson(&self, lesson: Lesson, length: u64) -> String {
+        let class = match lesson {
+            Lesson::Ham => "ham",
+            Lesson::Spam => "spam",
+        };
+        let user = self.user();
+        format!(
+            "TELL SPAMC/1.5\r\nContent-length: {length}\r\nMessage-class: {class}\r\nSet: local\r\n{user}\r\n"
+        )
+    }
+
+    fn user(&self) -> String {
+        let user = self.config.user.iter();
+        user.map(|user| format!("User: {user}\r\n")).collect()
     }
 
     fn scan(&self, reply: Reply) -> Scan {
@@ -169,6 +199,23 @@ impl SpamAssassin {
             tests: reply.tests,
         }
     }
+}
+
+/// The request's head and the message. spamd may refuse, and close, before it has read all of it.
+async fn send(stream: &mut dyn Stream, head: String, content: &Content) -> Result<(), String> {
+    let wire = |error: std::io::Error| format!("spamd stopped reading: {error}");
+    stream.write_all(head.as_bytes()).await.map_err(wire)?;
+    let mut chunks = Chunks::new(content.clone());
+    while let Some(chunk) = chunks.next().await.map_err(|e| scan::unreadable(&e))? {
+        stream.write_all(&chunk).await.map_err(wire)?;
+    }
+    stream.shutdown().await.map_err(wire)
+}
+
+/// Whether spamd took a lesson: one that it knew already is no fault.
+fn taught(reply: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(reply);
+    check_status(text.lines().next().unwrap_or_default())
 }
 
 /// What spamd answered.

@@ -18,14 +18,16 @@ pub(crate) const ROUND: usize = 200;
 const AUDIT_ROUND: usize = 1000;
 
 /// Deletes what nobody needs once every copy of a message is in a final state: all of it, or only
-/// the bytes if it was held, so that its pages can tell what became of it. Returns the message if
+/// the bytes if it was held, so that its pages can tell what became of it. What scanners are still
+/// to learn keeps its bytes. Returns the message if
 /// its bytes were a spool file, to be removed after the commit.
 pub(crate) fn forget_if_done(db: &Connection, message: Id) -> rusqlite::Result<Option<Id>> {
     let was_held: Option<bool> = db
         .prepare_cached(
             "SELECT held FROM message WHERE id = ?1 AND NOT EXISTS (
                SELECT 1 FROM recipient r WHERE r.message = message.id
-               AND r.state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))",
+               AND r.state IN ('held', 'queued', 'sending', 'deferred', 'suspended'))
+             AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.message = message.id)",
         )?
         .query_row([message.0], |row| row.get(0))
         .optional()?;

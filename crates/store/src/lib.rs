@@ -13,6 +13,7 @@ mod crowd;
 mod db;
 mod erase;
 mod errands;
+mod feedback;
 mod forget;
 mod handoff;
 mod intake;
@@ -42,10 +43,10 @@ pub use intake::would_cause_letters;
 pub use model::{
     Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
     ClaimedRecipient, Confirmed, CopyId, Counts, Done, Erased, Errand, ErrandKind, Expiries,
-    Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LetterCaps, LetterDue, LetterSent,
-    Letters, Objection, ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner, Pending,
-    Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender, SenderChoice,
-    Settings, Who, Wish,
+    Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LessonDue, LetterCaps, LetterDue,
+    LetterSent, Letters, Objection, ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner,
+    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender,
+    SenderChoice, Settings, Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

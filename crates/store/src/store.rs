@@ -3,6 +3,7 @@
 mod commit;
 mod deeds;
 mod erasing;
+mod lessons;
 mod looking;
 mod people;
 mod relaying;
@@ -30,7 +31,7 @@ use crate::room::Room;
 use crate::spool::Spool;
 use crate::tally::{self, Window};
 use crate::writer::{Haste, Writer};
-use crate::{choices, db, keyfile, letters, observed, queue, rows};
+use crate::{choices, db, feedback, keyfile, letters, observed, queue, rows};
 
 const DAY: Window = Window::Hours(24);
 
@@ -89,6 +90,9 @@ struct Inner {
     /// Whether somebody took the receiving end.
     handing_over: AtomicBool,
     changed: Notify,
+    /// Whether lessons for scanners are noted, and that one was.
+    noting: AtomicBool,
+    lessons: Notify,
     /// Somebody asked for mail of ours.
     errands: Notify,
     choices: Live<Choices>,
@@ -152,6 +156,8 @@ impl Store {
             fresh_end: Mutex::new(Some(fresh_end)),
             handing_over: AtomicBool::new(false),
             changed: Notify::new(),
+            noting: AtomicBool::new(false),
+            lessons: Notify::new(),
             errands: Notify::new(),
             choices: Live::new(choices),
             reloading: tokio::sync::Mutex::new(()),
@@ -212,6 +218,8 @@ impl Store {
                     letters_kept_back: letters::kept_back(db)?,
                     discarded: tally::sum(db, DISCARDED_KEY, DAY, now)?.into(),
                     relayed_unscanned: tally::sum(db, UNSCANNED_KEY, DAY, now)?.into(),
+                    lessons_learned: tally::sum(db, feedback::LEARNED_KEY, DAY, now)?.into(),
+                    lessons_given_up: tally::sum(db, feedback::GIVEN_UP_KEY, DAY, now)?.into(),
                     held_octets: keeping::held_octets(db)?,
                     sample_octets: keeping::sample_octets(db)?,
                     max_size: bounds.max_size,

@@ -13,11 +13,11 @@ use crate::scan_server::Stream;
 /// Longest reply that is read, in octets: a verdict with several hundred symbols.
 const MAX_REPLY: usize = 1024 * 1024;
 
-/// Sends the request and takes the whole body of a reply with status 200.
+/// Sends the request and takes the whole reply: its status and its body.
 pub(super) async fn exchange<B>(
     stream: Box<dyn Stream>,
     request: Request<B>,
-) -> Result<Bytes, String>
+) -> Result<(StatusCode, Bytes), String>
 where
     B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
@@ -31,10 +31,7 @@ where
     let status = reply.status();
     let body = Limited::new(reply.into_body(), MAX_REPLY).collect().await;
     let body = body.map_err(|error| said(&*error))?.to_bytes();
-    match status {
-        StatusCode::OK => Ok(body),
-        status => Err(format!("rspamd says {status}")),
-    }
+    Ok((status, body))
 }
 
 /// The error with its causes: hyper tells the outermost only.

@@ -12,7 +12,7 @@ use http_body_util::StreamBody;
 use hyper::Request;
 use hyper::body::{Body, Frame};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
-use posthouse_hook::{Domain, Resolver, Session, Transaction};
+use posthouse_hook::{Content, Domain, Lesson, Resolver, Session, Transaction};
 
 use crate::scan::Chunks;
 
@@ -29,13 +29,35 @@ pub(super) fn check(
     hostname: Option<&Domain>,
     password: Option<&str>,
 ) -> Request<impl Body<Data = Bytes, Error = io::Error> + Send + use<>> {
-    let mut request = Request::new(body(tx));
+    let mut request = post("/checkv2", &tx.message.content, password);
+    describe(request.headers_mut(), session, tx, hostname);
+    request
+}
+
+/// The request that has a message learned.
+pub(super) fn learn(
+    content: &Content,
+    lesson: Lesson,
+    password: Option<&str>,
+) -> Request<impl Body<Data = Bytes, Error = io::Error> + Send + use<>> {
+    let path = match lesson {
+        Lesson::Ham => "/learnham",
+        Lesson::Spam => "/learnspam",
+    };
+    post(path, content, password)
+}
+
+fn post(
+    path: &'static str,
+    content: &Content,
+    password: Option<&str>,
+) -> Request<impl Body<Data = Bytes, Error = io::Error> + Send + use<>> {
+    let mut request = Request::new(body(content));
     *request.method_mut() = hyper::Method::POST;
-    *request.uri_mut() = hyper::Uri::from_static("/checkv2");
+    *request.uri_mut() = hyper::Uri::from_static(path);
     let fields = request.headers_mut();
     fields.insert(HOST, HeaderValue::from_static("rspamd"));
-    fields.insert(CONTENT_LENGTH, tx.message.content.len().into());
-    describe(fields, session, tx, hostname);
+    fields.insert(CONTENT_LENGTH, content.len().into());
     if let Some(password) = password {
         let mut value = value(password);
         value.set_sensitive(true);
@@ -78,8 +100,8 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// The message, block by block.
-fn body(tx: &Transaction) -> impl Body<Data = Bytes, Error = io::Error> + Send + use<> {
-    let chunks = Chunks::new(tx.message.content.clone());
+fn body(content: &Content) -> impl Body<Data = Bytes, Error = io::Error> + Send + use<> {
+    let chunks = Chunks::new(content.clone());
     StreamBody::new(stream::unfold(chunks, async |mut chunks| {
         let frame = chunks.next().await.transpose()?.map(Frame::data);
         Some((frame, chunks))

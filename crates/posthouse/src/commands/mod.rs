@@ -28,6 +28,7 @@ use crate::control::{self, Answer, Request};
 use crate::dns::DnsResolver;
 use crate::log;
 use crate::out::outln;
+use crate::server::Learners;
 
 /// Why a command did not do what it was asked.
 pub(crate) enum Failure {
@@ -123,11 +124,19 @@ fn ask(loaded: &Loaded, request: Request) -> Result<Answer, Failure> {
             Some(answer) => Ok(answer),
             None => {
                 let settings = loaded.config.store_settings();
+                let learns = learns(loaded);
                 let store = Store::open(settings, Arc::new(SystemClock))?;
+                store.note_lessons(learns);
                 Ok(control::answer(&store, request).await)
             }
         }
     })
+}
+
+/// Whether some scanner learns from what people do. Chains with a fault keep nobody from a deed.
+fn learns(loaded: &Loaded) -> bool {
+    let chains = chains_of(loaded);
+    chains.is_ok_and(|(chains, _lists)| !Learners::of(&chains).is_empty())
 }
 
 /// An answer to another question.

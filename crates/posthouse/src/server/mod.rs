@@ -1,5 +1,6 @@
 //! The running program: opens the store, wires the ports, starts every room, reloads, stops.
 
+mod learning;
 mod reload;
 mod rooms;
 
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep};
 use crate::commands::Failure;
 use crate::config::{self, Chains, Config, Faults, Lists, Loaded};
 use crate::dns::DnsResolver;
+
+pub(crate) use learning::Learners;
 
 /// How long a start waits for a command that works on the ledger, and how often it looks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +43,7 @@ pub(crate) struct Server {
     reach: Live<Reach>,
     lists: Arc<Mutex<Lists>>,
     filtered: Filtered,
+    learners: Live<Learners>,
     stop: watch::Sender<bool>,
     rooms: JoinSet<()>,
 }
@@ -56,12 +60,14 @@ impl Server {
             filtered,
         } = build(&loaded, &ports, &store)?;
         let live = listeners(&loaded, &chains);
+        let learners = learners(&store, &chains);
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
             rooms: JoinSet::new(),
             lists: Arc::new(Mutex::new(lists)),
             store,
             filtered,
+            learners: Live::new(learners),
             ports,
             live,
             reach: Live::new(reach),
@@ -139,6 +145,13 @@ fn build(loaded: &Loaded, ports: &Ports, store: &Store) -> Result<Built, Faults>
         lists,
         filtered,
     })
+}
+
+/// The scanners that learn; lessons are noted only if there is one.
+fn learners(store: &Store, chains: &Chains) -> Learners {
+    let learners = Learners::of(chains);
+    store.note_lessons(!learners.is_empty());
+    learners
 }
 
 /// The chain of each listener. [`config::build`] has checked that it is there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthouse_hook::Chain;
 
-use super::{Built, Server, build};
+use super::{Built, Server, build, learners};
 use crate::config::{self, Chains, Faults, Listener};
 
 impl Server {
@@ -30,6 +30,7 @@ impl Server {
         self.filtered.become_like(&filtered);
         self.swap_chains(&loaded.config.listener, &chains);
         self.reach.swap(reach);
+        self.learners.swap(learners(&self.store, &chains));
         *self.lists.lock().unwrap_or_else(|p| p.into_inner()) = lists;
         Ok(())
     }

@@ -11,7 +11,7 @@ use posthouse_store::Store;
 use posthouse_web::{Pages, Rules, Web};
 use tokio::sync::watch;
 
-use super::{Server, because};
+use super::{Server, because, learning};
 use crate::commands::Failure;
 use crate::config::{Config, Lists};
 use crate::control::Control;
@@ -97,6 +97,8 @@ impl Server {
         self.rooms.spawn(every(TIDY, stopped.clone(), tidy));
         self.rooms
             .spawn(make_room(self.store.clone(), stopped.clone()));
+        let learn = learning::run(self.store.clone(), self.learners.clone(), stopped.clone());
+        self.rooms.spawn(learn);
         Ok(())
     }
 

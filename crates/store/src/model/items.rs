@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use posthouse_hook::facts::Judgement;
-use posthouse_hook::{ForwardPath, Id, ReversePath, Row, Timestamp, Trail};
+use posthouse_hook::{ForwardPath, Id, Lesson, ReversePath, Row, Timestamp, Trail};
 use serde::Serialize;
 
 use super::{Kind, Who};
@@ -111,6 +111,17 @@ pub struct Audited {
     pub detail: String,
 }
 
+/// What scanners are to be told about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LessonDue {
+    /// The message; its bytes are kept for as long.
+    pub message: Id,
+    /// What a person made of it.
+    pub lesson: Lesson,
+    /// Tries that failed.
+    pub tries: u32,
+}
+
 /// How much is in which state, for `posthouse status` and alarms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counts {
@@ -126,6 +137,10 @@ pub struct Counts {
     pub relayed_unscanned: u64,
     /// Messages that went on in the last day only because their chain observes.
     pub observed: u64,
+    /// Lessons that scanners learned in the last day.
+    pub lessons_learned: u64,
+    /// Lessons that were given up in the last day.
+    pub lessons_given_up: u64,
     /// Octets of all messages of which a copy is held.
     pub held_octets: u64,
     /// Octets of samples.

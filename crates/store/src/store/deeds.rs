@@ -2,11 +2,11 @@
 
 use super::{Store, StoreError};
 use crate::copies::{self, Change};
-use posthouse_hook::Id;
+use posthouse_hook::{Id, Lesson};
 
 use crate::model::{Actor, Address, Done, ReleaseCaps, Released, Selection};
 use crate::state::{Event, State};
-use crate::{forget, quarantine};
+use crate::{feedback, forget, quarantine};
 
 impl Store {
     /// Held → queued. With caps: all of the selection or nothing.
@@ -16,11 +16,18 @@ impl Store {
         caps: Option<ReleaseCaps>,
         by: Actor,
     ) -> Result<Released, StoreError> {
-        let now = self.now();
+        let (now, notes) = (self.now(), self.notes_lessons());
         let released = self
-            .write(move |db| quarantine::release(db, &what, caps.as_ref(), &by, now))
+            .write(move |db| {
+                let released = quarantine::release(db, &what, caps.as_ref(), &by, now)?;
+                if notes && did_something(&released) {
+                    feedback::note(db, what.item, Lesson::Ham, now)?;
+                }
+                Ok(released)
+            })
             .await?;
         self.0.changed.notify_one();
+        self.0.lessons.notify_one();
         Ok(released)
     }
 
@@ -34,14 +41,22 @@ impl Store {
         by: Actor,
     ) -> Result<Released, StoreError> {
         let (now, owner) = (self.now(), address.address.clone());
+        let notes = self.notes_lessons();
         let what = Selection {
             item,
             addresses: vec![owner.clone()],
         };
         let released = self
-            .write(move |db| quarantine::release_own(db, &what, &owner, daily, &by, now))
+            .write(move |db| {
+                let released = quarantine::release_own(db, &what, &owner, daily, &by, now)?;
+                if notes && did_something(&released) {
+                    feedback::note(db, item, Lesson::Ham, now)?;
+                }
+                Ok(released)
+            })
             .await?;
         self.0.changed.notify_one();
+        self.0.lessons.notify_one();
         Ok(released)
     }
 
@@ -67,13 +82,18 @@ impl Store {
         by: Actor,
     ) -> Result<Done, StoreError> {
         let now = self.now();
+        let notes = self.notes_lessons() && states == [State::Held];
         let (done, file) = self
             .write(move |db| {
                 let done = quarantine::discard(db, &what, states, &by, now)?;
+                if notes && done.changed > 0 {
+                    feedback::note(db, what.item, Lesson::Spam, now)?;
+                }
                 Ok((done, forget::forget_if_done(db, what.item)?))
             })
             .await?;
         self.remove_files(file);
+        self.0.lessons.notify_one();
         Ok(done)
     }
 
@@ -107,4 +127,8 @@ impl Store {
         })
         .await
     }
+}
+
+fn did_something(released: &Released) -> bool {
+    matches!(released, Released::Done(done) if done.changed > 0)
 }

@@ -144,9 +144,15 @@ impl Bench {
     }
 
     /// The same, of a transaction that has begun already.
-    pub(crate) async fn hold_tx(&self, mut tx: Transaction, from: &str, bytes: &str) -> Receipt {
+    pub(crate) async fn hold_tx(&self, tx: Transaction, from: &str, bytes: &str) -> Receipt {
+        let judgement = judgement(from, tx.recipients.len(), bytes);
+        self.hold_judged(tx, judgement).await
+    }
+
+    /// The same, judged so.
+    pub(crate) async fn hold_judged(&self, mut tx: Transaction, judgement: Judgement) -> Receipt {
         let count = tx.recipients.len();
-        tx.notes.put(judgement(from, count, bytes));
+        tx.notes.put(judgement);
         let kept = Kept::Held(Why::Spam(Row::Filtered));
         let outcome = Outcome::Refused {
             refusal: Refusal::policy("held {link}"),
@@ -205,7 +211,7 @@ pub(crate) fn session(now: Timestamp) -> Session {
     Session::new(Id(1), client, local, now)
 }
 
-fn judgement(from: &str, rows: usize, bytes: &str) -> Judgement {
+pub(crate) fn judgement(from: &str, rows: usize, bytes: &str) -> Judgement {
     let mut identity = [0; 32];
     for (at, byte) in from.bytes().chain(bytes.bytes()).enumerate() {
         identity[at % 32] ^= byte.rotate_left(u32::try_from(at % 7).expect("small"));

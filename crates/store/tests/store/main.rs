@@ -4,6 +4,7 @@
 mod bench;
 mod bounds;
 mod erase;
+mod feedback;
 mod held;
 mod letters;
 mod opening;
