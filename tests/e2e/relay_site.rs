@@ -13,7 +13,6 @@ use posthouse_hook::{
     LookupError, Message, Mx, Outcome, Recipient, Resolver, ReversePath, Session, Spooled,
     SystemClock, Transaction,
 };
-use posthouse_plugins::{Filtered, Placing};
 use posthouse_relay::{Letters, LettersConfig, Relay, RelayConfig, Surroundings};
 use posthouse_store::{Audited, Settings, Store};
 use posthouse_tests::wait;
@@ -21,6 +20,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::relay_people::RowTable;
 
 /// The Received field that the listener would have written.
 pub(crate) const RECEIVED: &str = "Received: from client.test ([192.0.2.1])\r\n\tby out.isp.example (Posthouse) with ESMTP id 1;\r\n\tFri, 20 Nov 2026 06:48:00 +0000\r\n";
@@ -32,6 +33,8 @@ const TIMEOUTS: &str = "timeout = { connect = \"2s\", greeting = \"1s\", helo = 
 /// A running relay.
 pub(crate) struct Site {
     pub(crate) store: Store,
+    /// Which targets of redirects are filtered.
+    pub(crate) rows: RowTable,
     runtime: Runtime,
     stop: watch::Sender<bool>,
     relay: Arc<Relay>,
@@ -83,12 +86,12 @@ impl Site {
             .expect("a runtime");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(settings(&state), Arc::clone(&clock)).expect("a new store");
-        let zone: Arc<dyn Resolver> = Arc::new(zone);
+        let rows = RowTable::default();
         let around = Surroundings {
             hostname: Domain::parse("out.isp.example").expect("valid"),
             store: store.clone(),
-            rows: Arc::new(Placing::new(Filtered::default(), Arc::clone(&zone))),
-            resolver: zone,
+            rows: Arc::new(rows.clone()),
+            resolver: Arc::new(zone),
             clock,
             reach: Default::default(),
         };
@@ -104,6 +107,7 @@ impl Site {
         let running = runtime.spawn(async move { run.run(stopped).await });
         Self {
             store,
+            rows,
             runtime,
             stop,
             relay,
@@ -135,7 +139,11 @@ impl Site {
         let mut tx = Transaction::new(ids.next(now), now, from);
         for to in mail.to {
             let path = ForwardPath::from_address(to).expect("an address");
-            tx.recipients.push(Recipient::new(path));
+            let redirect = self.store.choices().of_recipient(&path).target().cloned();
+            tx.recipients.push(Recipient {
+                redirect,
+                ..Recipient::new(path)
+            });
         }
         tx.received = RECEIVED.to_owned();
         if mail.eight_bit {

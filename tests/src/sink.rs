@@ -4,7 +4,7 @@
 
 mod session;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub struct Delivery {
     pub tls: bool,
     /// On which connection, counted from 0.
     pub connection: usize,
+    /// The client's address.
+    pub from: IpAddr,
 }
 
 /// What the sink does instead of its friendly default.

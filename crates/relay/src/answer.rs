@@ -20,6 +20,10 @@ pub(crate) enum Fate {
     Later,
     /// To be given up.
     Never,
+    /// Back into the quarantine: its redirect is over.
+    Withheld,
+    /// No attempt was made, and one is due: its redirect has changed while it waited.
+    Again,
 }
 
 /// Who says so.
@@ -79,6 +83,12 @@ impl Answer {
             next_hop: next_hop.to_owned(),
             retry_at: None,
         }
+    }
+
+    /// The copy's redirect has changed since its way was chosen.
+    pub(crate) fn again() -> Self {
+        let why = "the redirect has changed meanwhile";
+        Self::own(Fate::Again, Enhanced(4, 4, 5), why, "none")
     }
 
     /// The time in the queue is over (RFC 3463 X.4.7): what was to be tried again has failed.

@@ -11,6 +11,7 @@ use crate::answer::{Answer, Fate};
 use crate::connect::{ConnectError, Connection, Opener, Standing};
 use crate::hand::Parcel;
 use crate::mx::{Candidate, Place};
+use crate::redirect::Redirects;
 use crate::route::Target;
 use crate::told::Hearing;
 use crate::transaction::{Transacted, Transaction};
@@ -39,6 +40,7 @@ pub(crate) struct Done {
 /// Makes attempts.
 pub(crate) struct Attempts {
     pub(crate) opener: Opener,
+    pub(crate) redirects: Arc<Redirects>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) mx_port: u16,
     pub(crate) messages_per_connection: u32,
@@ -85,11 +87,16 @@ impl Attempts {
                 Some(connection) => connection,
                 None => self.connect(&job.target).await?,
             };
+            let going = self.going(job, part);
+            if going.is_empty() {
+                *slot = Some(connection);
+                return Ok(vec![Answer::again(); part.len()]);
+            }
             let reused = connection.served > 0;
             let transaction = Transaction {
                 connection: slot.insert(connection),
                 claimed: &job.parcel.claimed,
-                recipients: part,
+                recipients: &going,
                 timeouts: &self.opener.timeouts,
                 eight_bit: job.target.eight_bit,
             };
@@ -97,9 +104,16 @@ impl Attempts {
             match heard {
                 Hearing::Closed | Hearing::Deaf if reused => *slot = None,
                 Hearing::Deaf => return Err(answers.swap_remove(0)),
-                Hearing::Heard | Hearing::Closed => return Ok(answers),
+                Hearing::Heard | Hearing::Closed => return Ok(in_order(part, &going, answers)),
             }
         }
+    }
+
+    /// Those of these copies that may still go where their recipients redirect them.
+    fn going(&self, job: &Job, part: &[usize]) -> Vec<usize> {
+        let copies = &job.parcel.claimed.recipients;
+        let stands = |at: &usize| self.redirects.stands(&copies[*at]);
+        part.iter().copied().filter(stands).collect()
     }
 
     /// The connection in the slot, if it can take another message; else it is left politely.
@@ -120,12 +134,13 @@ impl Attempts {
             ours: &self.opener.ours,
             mx_port: self.mx_port,
             turn: self.turn.fetch_add(1, Ordering::Relaxed),
+            source: target.source,
         };
         let candidates = place.candidates(&target.hop).await;
         let candidates = candidates.map_err(|unroutable| unroutable.answer(&target.hop))?;
         let mut last = None;
         for candidate in &candidates {
-            match self.opener.open(candidate, target.tls).await {
+            match self.opener.open(candidate, target).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => {
                     tracing::debug!(next_hop = %candidate, %error, "not reached");
@@ -143,6 +158,19 @@ impl Attempts {
         };
         Err(last.unwrap_or_else(none))
     }
+}
+
+/// The answers for those that went, and for the others that they are due again.
+fn in_order(part: &[usize], went: &[usize], answers: Vec<Answer>) -> Vec<Answer> {
+    if part.len() == went.len() {
+        return answers;
+    }
+    let mut answers = answers.into_iter();
+    let answer = |at| {
+        let answer = went.contains(at).then(|| answers.next()).flatten();
+        answer.unwrap_or_else(Answer::again)
+    };
+    part.iter().map(answer).collect()
 }
 
 fn not_reached(candidate: &Candidate, error: &ConnectError) -> Answer {

@@ -189,7 +189,7 @@ mod tests {
     fn every_key_is_read() {
         let config = relay(
             r#"
-            route = [{ domain = ".example.com", kind = "released", next_hop = "smtp://[::1]:2525", eight_bit = "fail", tls = "require" },
+            route = [{ domain = ".example.com", kind = "released", next_hop = "smtp://[::1]:2525", eight_bit = "fail", tls = "require", source = ["192.0.2.7", "2001:db8::7"], helo = "b.example" },
                      { domain = "*", next_hop = "mx" }]
             expire = "1d"
             retry = ["1m", "1h"]
@@ -219,6 +219,10 @@ mod tests {
             ("connections = 0", "nonzero"),
             ("expires = \"4d\"", "unknown field `expires`"),
             ("route = []", "route is empty"),
+            (
+                "route = [{ domain = \"*\", next_hop = \"mx\", source = [\"::\"] }]",
+                "`::` is no source",
+            ),
             (
                 "route = [{ domain = \"a b\", next_hop = \"mx\" }]",
                 "`a b` is no domain",

@@ -3,22 +3,23 @@
 //! All of that is done on our own stream, and lettre gets it only then, so that nothing said in
 //! plain text can outlive the TLS handshake. No message is touched here.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use std::{fmt, io};
 
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use posthouse_hook::{Domain, Host};
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::answer::{Class, Heard};
 use crate::config::Timeouts;
 use crate::mx::Candidate;
-use crate::route::Tls;
+use crate::route::{Target, Tls};
+use crate::source::{Local, Source};
 use crate::stream::Wire;
 use crate::tls::Connectors;
 use crate::transport::Transport;
@@ -80,9 +81,18 @@ pub(crate) enum ConnectError {
     Other(String),
 }
 
+/// One address, and how we speak to it.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    to: &'a Candidate,
+    source: Source,
+    helo: &'a str,
+    tls: Tls,
+}
+
 /// Opens connections.
 pub(crate) struct Opener {
-    /// Our name in EHLO.
+    /// Our name in EHLO, unless the route has its own.
     pub(crate) helo: String,
     /// Our own host name, to see loops.
     pub(crate) ours: Domain,
@@ -93,44 +103,57 @@ pub(crate) struct Opener {
 impl Opener {
     /// Opens a connection to one address. Where TLS is opportunistic and its handshake fails, the
     /// address is tried once more in plain text.
-    pub(crate) async fn open(&self, to: &Candidate, tls: Tls) -> Result<Connection, ConnectError> {
-        match self.open_once(to, tls).await {
-            Err(ConnectError::Handshake(why)) if tls == Tls::Opportunistic => {
+    pub(crate) async fn open(
+        &self,
+        to: &Candidate,
+        target: &Target,
+    ) -> Result<Connection, ConnectError> {
+        let call = Call {
+            to,
+            source: target.source,
+            helo: target.helo.as_ref().map_or(&self.helo, Domain::as_str),
+            tls: target.tls,
+        };
+        match self.open_once(call).await {
+            Err(ConnectError::Handshake(why)) if target.tls == Tls::Opportunistic => {
                 tracing::debug!(next_hop = %to, why, "TLS failed, going on in plain text");
-                self.open_once(to, Tls::Off).await
+                let tls = Tls::Off;
+                self.open_once(Call { tls, ..call }).await
             }
             result => result,
         }
     }
 
-    async fn open_once(&self, to: &Candidate, tls: Tls) -> Result<Connection, ConnectError> {
-        let wire = self.dial(to.address).await?;
-        self.greeting(&wire, to).await?;
-        let offers = self.hello(&wire).await?;
-        match tls {
+    async fn open_once(&self, call: Call<'_>) -> Result<Connection, ConnectError> {
+        let wire = self.dial(call).await?;
+        self.greeting(&wire, call.to).await?;
+        let offers = self.hello(&wire, call.helo).await?;
+        match call.tls {
             Tls::Off => {}
             Tls::Opportunistic if !offers.starttls => {}
             Tls::Require if !offers.starttls => {
                 return Err(other("does not offer STARTTLS, which the route requires"));
             }
             Tls::Opportunistic | Tls::Require => {
-                if let Some(wire) = self.start_tls(&wire, to, tls).await? {
-                    let offers = self.hello(&wire).await?;
-                    return self.hand_over(wire, offers, to).await;
+                if let Some(wire) = self.start_tls(&wire, call.to, call.tls).await? {
+                    let offers = self.hello(&wire, call.helo).await?;
+                    return self.hand_over(wire, offers, call).await;
                 }
             }
         }
-        self.hand_over(wire, offers, to).await
+        self.hand_over(wire, offers, call).await
     }
 
-    async fn dial(&self, address: SocketAddr) -> Result<Wire, ConnectError> {
+    async fn dial(&self, call: Call<'_>) -> Result<Wire, ConnectError> {
+        let address = call.to.address;
+        let socket = socket_from(call.source, address)?;
         let limit = self.timeouts.connect.0;
-        let socket = timeout(limit, TcpStream::connect(address))
+        let stream = timeout(limit, socket.connect(address))
             .await
             .map_err(|_| other(format!("no connection within {limit:?}")))?
             .map_err(|error| other(format!("no connection: {error}")))?;
-        socket.set_nodelay(true).map_err(other)?;
-        Ok(Wire::new(Transport::Plain(socket), address, 1))
+        stream.set_nodelay(true).map_err(other)?;
+        Ok(Wire::new(Transport::Plain(stream), address, 1))
     }
 
     async fn greeting(&self, wire: &Wire, to: &Candidate) -> Result<(), ConnectError> {
@@ -147,8 +170,8 @@ impl Opener {
     }
 
     /// EHLO, or HELO for who does not know it (RFC 5321 §3.2).
-    async fn hello(&self, wire: &Wire) -> Result<Offers, ConnectError> {
-        wire.say(&format!("EHLO {}\r\n", self.helo));
+    async fn hello(&self, wire: &Wire, name: &str) -> Result<Offers, ConnectError> {
+        wire.say(&format!("EHLO {name}\r\n"));
         let answer = hear(wire, self.timeouts.helo.0, "to EHLO").await?;
         let heard = Heard::from_response(&answer);
         match heard.class() {
@@ -156,7 +179,7 @@ impl Opener {
             Class::No => {}
             Class::GoOn | Class::NotNow => return Err(other(format!("said {heard} to EHLO"))),
         }
-        wire.say(&format!("HELO {}\r\n", self.helo));
+        wire.say(&format!("HELO {name}\r\n"));
         let heard = Heard::from_response(&hear(wire, self.timeouts.helo.0, "to HELO").await?);
         match heard.class() {
             Class::Yes => Ok(Offers::default()),
@@ -209,10 +232,10 @@ impl Opener {
         &self,
         wire: Wire,
         offers: Offers,
-        to: &Candidate,
+        call: Call<'_>,
     ) -> Result<Connection, ConnectError> {
         wire.rehearse(GREETING, ANSWER);
-        let name = ClientId::Domain(self.helo.clone());
+        let name = ClientId::Domain(call.helo.to_owned());
         let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name)
             .await
             .map_err(other)?;
@@ -220,10 +243,31 @@ impl Opener {
             smtp,
             wire,
             offers,
-            peer: to.to_string(),
+            peer: call.to.to_string(),
             standing: Standing::Clean,
             served: 0,
         })
+    }
+}
+
+/// A socket that connects from the route's source. Candidates that it cannot reach were left out.
+fn socket_from(source: Source, to: SocketAddr) -> Result<TcpSocket, ConnectError> {
+    let socket = match to {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(|error| other(format!("no socket: {error}")))?;
+    let from = match source.towards(to.ip()) {
+        Local::Any => return Ok(socket),
+        Local::Address(from) => from,
+        Local::Nowhere => return Err(other("the route's source has no address of this family")),
+    };
+    match socket.bind((from, 0).into()) {
+        Ok(()) => Ok(socket),
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Err(other(format!(
+            "this machine does not have {from}, the route's source"
+        ))),
+        Err(error) => Err(other(format!("source {from}: {error}"))),
     }
 }
 

@@ -5,13 +5,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lettre::message::header::ContentType;
-use lettre::message::{MultiPart, SinglePart};
-use posthouse_hook::{ForwardPath, Host, IdMaker, Language, ReversePath, Timestamp};
-use posthouse_store::{Claimed, Kind, OwnMessage};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, MultiPart, SinglePart};
+use posthouse_hook::{Enhanced, ForwardPath, Host, IdMaker, Language, ReversePath, Timestamp};
+use posthouse_store::{Claimed, ClaimedRecipient, Kind, OwnMessage};
 use serde::Serialize;
 
-use crate::answer::{Answer, Speaker};
+use crate::answer::{Answer, Fate, Speaker};
 use crate::dates;
 use crate::desk::Desk;
 use crate::own::{Auto, Sheet};
@@ -20,6 +20,8 @@ use crate::texts::Text;
 
 /// Octets of the original's header section that are quoted.
 const MAX_QUOTED: u64 = 16 * 1024;
+/// The longest line in octets, without its end, that needs no encoding (RFC 5322 §2.1.1).
+const MAX_PLAIN_LINE: usize = 998;
 
 /// One copy that failed.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub(crate) struct Failure {
     pub(crate) to: ForwardPath,
     pub(crate) answer: Answer,
 }
+
+/// What a sender hears of the address behind a redirect: that is its owner's secret, and neither a
+/// host nor its words may give it away.
+const BEHIND_REDIRECT: &str = "the address to which its owner redirects mail did not take it";
 
 /// Writes DSNs.
 pub(crate) struct Dsns {
@@ -150,6 +156,18 @@ impl Dsns {
 }
 
 impl Failure {
+    /// The failure of a copy, as far as its sender may know it.
+    pub(crate) fn of(copy: &ClaimedRecipient, answer: &Answer) -> Self {
+        let answer = match copy.redirect {
+            Some(_) => Answer::own(Fate::Never, Enhanced(5, 0, 0), BEHIND_REDIRECT, ""),
+            None => answer.clone(),
+        };
+        Self {
+            to: copy.forward_path.clone(),
+            answer,
+        }
+    }
+
     fn fields(&self, now: Timestamp) -> String {
         let Answer {
             status,
@@ -237,8 +255,15 @@ fn boundary_for(claimed: &Claimed, quoted: &str) -> String {
     boundary
 }
 
+/// As 7bit wherever it can be (RFC 3464 §2.1 wants it readable); lettre would encode it for a line
+/// of 80 octets.
 fn part(kind: &str, text: String) -> SinglePart {
-    SinglePart::builder().header(content_type(kind)).body(text)
+    let is_plain = text.is_ascii() && text.split("\r\n").all(|line| line.len() <= MAX_PLAIN_LINE);
+    let body = match is_plain {
+        true => Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit),
+        false => Body::new(text),
+    };
+    SinglePart::builder().header(content_type(kind)).body(body)
 }
 
 fn content_type(text: &str) -> ContentType {

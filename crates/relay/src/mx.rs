@@ -7,6 +7,7 @@ use posthouse_hook::{Domain, Enhanced, Host, LookupError, Mx, Resolver};
 
 use crate::answer::{Answer, Fate};
 use crate::route::Hop;
+use crate::source::{Local, Source};
 
 /// Most addresses that are tried in one attempt.
 const MAX_CANDIDATES: usize = 16;
@@ -39,21 +40,44 @@ pub(crate) struct Place<'a> {
     pub(crate) mx_port: u16,
     /// Spreads load over mail hosts of equal preference.
     pub(crate) turn: usize,
+    /// Addresses that it cannot reach are no way out.
+    pub(crate) source: Source,
 }
 
 impl Place<'_> {
     /// The addresses to try, best first; never empty.
     pub(crate) async fn candidates(&self, hop: &Hop) -> Result<Vec<Candidate>, Unroutable> {
         match hop {
-            Hop::Fixed(Host::Literal(ip), port) => Ok(vec![candidate_at(*ip, *port)]),
-            Hop::Mx(Host::Literal(ip)) => Ok(vec![candidate_at(*ip, self.mx_port)]),
+            Hop::Fixed(Host::Literal(ip), port) => {
+                self.within_reach([candidate_at(*ip, *port)], hop)
+            }
+            Hop::Mx(Host::Literal(ip)) => self.within_reach([candidate_at(*ip, self.mx_port)], hop),
             Hop::Fixed(Host::Domain(name), port) => {
                 let addresses = self.resolver.addresses(name).await;
                 let addresses = addresses.map_err(|error| misrouted(name, &error))?;
-                non_empty(candidates_of(name, addresses, *port, false), name)
+                let found = non_empty(candidates_of(name, addresses, *port, false), name)?;
+                self.within_reach(found, hop)
             }
-            Hop::Mx(Host::Domain(domain)) => self.by_mx(domain).await,
+            Hop::Mx(Host::Domain(domain)) => self.within_reach(self.by_mx(domain).await?, hop),
         }
+    }
+
+    /// What the route's source can reach, best first.
+    fn within_reach(
+        &self,
+        found: impl IntoIterator<Item = Candidate>,
+        hop: &Hop,
+    ) -> Result<Vec<Candidate>, Unroutable> {
+        let reached = |c: &Candidate| self.source.towards(c.address.ip()) != Local::Nowhere;
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(reached)
+            .take(MAX_CANDIDATES)
+            .collect();
+        if found.is_empty() {
+            return Err(out_of_reach(hop, &self.source));
+        }
+        Ok(found)
     }
 
     async fn by_mx(&self, domain: &Domain) -> Result<Vec<Candidate>, Unroutable> {
@@ -117,6 +141,18 @@ fn misrouted(name: &Domain, error: &LookupError) -> Unroutable {
     }
 }
 
+/// The operator's word too: the route's source has no address of a family in which the next hop can
+/// be reached.
+fn out_of_reach(hop: &Hop, source: &Source) -> Unroutable {
+    Unroutable {
+        fate: Fate::Later,
+        status: Enhanced(4, 3, 5),
+        why: format!(
+            "{hop} has no address of the family of the route's source {source}; add one of the other family"
+        ),
+    }
+}
+
 fn candidates_of(
     host: &Domain,
     addresses: Vec<IpAddr>,
@@ -142,7 +178,7 @@ fn non_empty(
     found: impl IntoIterator<Item = Candidate>,
     name: &Domain,
 ) -> Result<Vec<Candidate>, Unroutable> {
-    let found: Vec<_> = found.into_iter().take(MAX_CANDIDATES).collect();
+    let found: Vec<_> = found.into_iter().collect();
     if found.is_empty() {
         return Err(no_address(name, &LookupError::NotFound));
     }

@@ -58,6 +58,7 @@ async fn resolve(zone: &[(&'static str, &'static str)], hop: &str, turn: usize) 
         resolver: &zone,
         ours: &Domain::parse("out.isp.example").expect("valid"),
         mx_port: 25,
+        source: Source::default(),
         turn,
     };
     let hop = match hop.split_once(':') {

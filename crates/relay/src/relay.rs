@@ -1,8 +1,8 @@
 //! The relay as the program sees it: built from the configuration and the ports, run until stop.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthouse_hook::{Clock, Domain, Live, Resolver, Rows};
@@ -18,7 +18,8 @@ use crate::hand::Hand;
 use crate::letters::Letters;
 use crate::pool::{Limits, Pool, Report};
 use crate::reach::Reach;
-use crate::runner::Runner;
+use crate::redirect::Redirects;
+use crate::runner::{Runner, Sorter};
 use crate::schedule::Schedule;
 use crate::settle::Settler;
 use crate::tls::{Connectors, TlsError};
@@ -26,6 +27,9 @@ use crate::writer::LetterWriter;
 
 /// How long the store may take to record the last results at shutdown.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// How long it may take to know whether the target of a redirect is filtered.
+const ROW: Duration = Duration::from_secs(15);
 
 /// What the relay needs of others.
 #[derive(Clone)]
@@ -106,7 +110,11 @@ impl Relay {
             runner.run(fresh, stop.clone()),
             self.letters.run(stop.clone())
         );
-        runner.pool.finish(self.config.shutdown_grace.0).await;
+        runner
+            .sorter
+            .pool
+            .finish(self.config.shutdown_grace.0)
+            .await;
         drop(runner);
         if tokio::time::timeout(LAST_WORDS, settling).await.is_err() {
             tracing::error!("the last attempts were not recorded: they will be repeated");
@@ -144,8 +152,13 @@ impl Relay {
             idle: self.config.idle.0,
             rest: self.config.rest.0,
         };
+        let redirects = Arc::new(Redirects {
+            store: self.around.store.clone(),
+            rows: Arc::clone(&self.around.rows),
+            patience: ROW,
+        });
         let pool = Pool::new(
-            self.attempts(),
+            self.attempts(&redirects),
             limits,
             clock,
             reports.clone(),
@@ -154,15 +167,19 @@ impl Relay {
         Runner {
             store: self.around.store.clone(),
             clock: Arc::clone(&self.around.clock),
-            routes: self.config.route.clone(),
-            ours: self.around.hostname.clone(),
-            pool,
             hand: Arc::clone(hand),
-            reports,
+            redirects,
+            sorter: Arc::new(Sorter {
+                routes: self.config.route.clone(),
+                ours: self.around.hostname.clone(),
+                pool,
+                reports,
+            }),
+            looks: Mutex::default(),
         }
     }
 
-    fn attempts(&self) -> Attempts {
+    fn attempts(&self, redirects: &Arc<Redirects>) -> Attempts {
         let ours = self.around.hostname.clone();
         let helo = self.config.helo.as_ref().unwrap_or(&ours).to_string();
         Attempts {
@@ -172,6 +189,7 @@ impl Relay {
                 timeouts: self.config.timeout.clone(),
                 tls: self.tls.clone(),
             },
+            redirects: Arc::clone(redirects),
             resolver: Arc::clone(&self.around.resolver),
             mx_port: self.config.mx_port.get(),
             messages_per_connection: self.config.messages_per_connection.get(),

@@ -7,6 +7,8 @@ use posthouse_hook::{Domain, ForwardPath, Host};
 use posthouse_store::Kind;
 use serde::Deserialize;
 
+use crate::source::Source;
+
 /// The port of SMTP between servers (RFC 5321 §4.5.4.2).
 const SMTP_PORT: u16 = 25;
 
@@ -32,6 +34,12 @@ pub struct Route {
     /// Whether TLS is used.
     #[serde(default)]
     pub tls: Tls,
+    /// The local addresses that connections are made from. Default: the system chooses.
+    #[serde(default)]
+    pub source: Source,
+    /// The name that we give in EHLO. Default: that of `[relay]`.
+    #[serde(default)]
+    pub helo: Option<Domain>,
 }
 
 /// The domains that a route is for.
@@ -90,6 +98,10 @@ pub struct Target {
     pub eight_bit: EightBit,
     /// Whether TLS is used.
     pub tls: Tls,
+    /// Where connections are made from.
+    pub source: Source,
+    /// The name that we give in EHLO, if the route has one of its own.
+    pub helo: Option<Domain>,
 }
 
 /// A next hop before DNS was asked.
@@ -118,7 +130,17 @@ impl Routes {
             },
             eight_bit: route.eight_bit,
             tls: route.tls,
+            source: route.source,
+            helo: route.helo.clone(),
         })
+    }
+
+    /// Every local address that a route names as its source, each once.
+    pub fn sources(&self) -> Vec<IpAddr> {
+        let mut all: Vec<_> = self.0.iter().flat_map(|r| r.source.addresses()).collect();
+        all.sort();
+        all.dedup();
+        all
     }
 }
 
@@ -147,6 +169,8 @@ impl Default for Routes {
             next_hop: NextHop::Mx,
             eight_bit: EightBit::default(),
             tls: Tls::default(),
+            source: Source::default(),
+            helo: None,
         }])
     }
 }

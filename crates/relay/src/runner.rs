@@ -2,17 +2,19 @@
 //! recipient's target, and gives one job for each target to the pool. Knows no SMTP.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posthouse_hook::{Clock, Domain, Enhanced};
 use posthouse_store::{Claimed, Store, StoreError};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::answer::{Answer, Fate};
 use crate::attempt::Job;
-use crate::hand::Hand;
+use crate::hand::{Hand, Parcel};
 use crate::pool::{Pool, Report};
+use crate::redirect::{self, Redirects};
 use crate::route::{Routes, Target};
 
 /// How long a claim lasts: longer than any attempt. Only a relay that hangs outlives it, and even
@@ -31,10 +33,18 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub(crate) struct Runner {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hand: Arc<Hand>,
+    pub(crate) redirects: Arc<Redirects>,
+    pub(crate) sorter: Arc<Sorter>,
+    /// Tasks that look at redirects: as many as there are such messages in hand.
+    pub(crate) looks: Mutex<JoinSet<()>>,
+}
+
+/// Finds the targets of a message's copies.
+pub(crate) struct Sorter {
     pub(crate) routes: Routes,
     pub(crate) ours: Domain,
     pub(crate) pool: Pool,
-    pub(crate) hand: Arc<Hand>,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -56,6 +66,7 @@ impl Runner {
         while let Ok(claimed) = fresh.try_recv() {
             self.hand.take(claimed);
         }
+        self.stop_looking().await;
     }
 
     /// What was accepted just now.
@@ -107,26 +118,58 @@ impl Runner {
         Ok(())
     }
 
-    /// One job for each target of a message.
-    fn dispatch(&self, claimed: Claimed) {
-        let Some(parcel) = self.hand.take(claimed) else {
-            return;
+    /// Copies with a redirect are looked at first, in a task of their own: DNS may take its time.
+    fn dispatch(&self, mut claimed: Claimed) {
+        if let Some(redirected) = redirect::apart(&mut claimed)
+            && let Some(parcel) = self.hand.take(redirected)
+        {
+            self.look(parcel);
+        }
+        if let Some(parcel) = self.hand.take(claimed) {
+            self.sorter.sort(parcel, Vec::new());
+        }
+    }
+
+    fn look(&self, mut parcel: Parcel) {
+        let (sorter, redirects) = (Arc::clone(&self.sorter), Arc::clone(&self.redirects));
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        while looks.try_join_next().is_some() {}
+        looks.spawn(async move {
+            let answered = redirects.settle(&mut parcel.claimed).await;
+            sorter.sort(parcel, answered);
+        });
+    }
+
+    /// Ends what still looks at redirects; its copies are given back with the rest.
+    async fn stop_looking(&self) {
+        let mut looks = {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *looks)
         };
+        looks.shutdown().await;
+    }
+}
+
+impl Sorter {
+    /// One job for each target of a message; some of its copies are answered already.
+    fn sort(&self, parcel: Parcel, mut answered: Vec<(usize, Answer)>) {
         let parcel = Arc::new(parcel);
         let mut jobs: HashMap<Target, Vec<usize>> = HashMap::new();
-        let mut lost = Vec::new();
-        for (at, copy) in parcel.claimed.recipients.iter().enumerate() {
+        let open = |at: &usize| answered.iter().all(|(done, _)| done != at);
+        let open: Vec<_> = (0..parcel.claimed.recipients.len()).filter(open).collect();
+        for at in open {
+            let copy = &parcel.claimed.recipients[at];
             match self.routes.target(copy.deliver_to(), copy.kind, &self.ours) {
                 Some(target) => jobs.entry(target).or_default().push(at),
-                None => lost.push((at, no_route())),
+                None => answered.push((at, no_route())),
             }
         }
-        if !lost.is_empty() {
+        if !answered.is_empty() {
             let parcel = Arc::clone(&parcel);
             // The receiver outlives the runner.
             let _ = self.reports.send(Report {
                 parcel,
-                answers: lost,
+                answers: answered,
             });
         }
         for (target, recipients) in jobs {

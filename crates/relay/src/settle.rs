@@ -90,6 +90,8 @@ impl Settler {
         match answer.fate {
             Fate::Delivered => (AttemptResult::Delivered, answer),
             Fate::Never => (AttemptResult::Failed, answer),
+            Fate::Withheld => (AttemptResult::Withheld, answer),
+            Fate::Again => (AttemptResult::GivenBack, answer),
             Fate::Later => match self.schedule.next(claimed.id, attempts, claimed.since, now) {
                 Next::Attempt(then) => {
                     let then = answer.retry_at.unwrap_or(then);
@@ -128,8 +130,13 @@ impl Settler {
             wait = (wait * 2).min(longest);
         }
         self.hand.settled(results.iter().map(|result| result.copy));
-        let deferred = |result: &Attempted| matches!(result.result, AttemptResult::Deferred(_));
-        if results.iter().any(deferred) {
+        let waits = |result: &Attempted| {
+            matches!(
+                result.result,
+                AttemptResult::Deferred(_) | AttemptResult::GivenBack
+            )
+        };
+        if results.iter().any(waits) {
             self.hand.stir();
         }
     }
@@ -141,10 +148,7 @@ fn note_failure(
     at: usize,
     answer: &Answer,
 ) {
-    let failure = Failure {
-        to: parcel.claimed.recipients[at].forward_path.clone(),
-        answer: answer.clone(),
-    };
+    let failure = Failure::of(&parcel.claimed.recipients[at], answer);
     failures
         .entry(parcel.claimed.id)
         .or_insert_with(|| Failures {
@@ -169,6 +173,7 @@ fn log(parcel: &Parcel, at: usize, result: AttemptResult, answer: &Answer) {
         message = %claimed.id,
         from = %claimed.reverse_path,
         to = %claimed.recipients[at].forward_path,
+        redirect = claimed.recipients[at].redirect.as_ref().map(tracing::field::display),
         next_hop = answer.next_hop,
         said = answer.said,
         "{result}"

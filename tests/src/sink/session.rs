@@ -1,6 +1,7 @@
 //! One connection to a sink.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -21,6 +22,7 @@ enum Io {
 struct Session<'a> {
     io: Io,
     number: usize,
+    from: IpAddr,
     script: &'a Script,
     seen: &'a Mutex<Seen>,
     /// Octets that came and were not looked at yet.
@@ -45,7 +47,9 @@ pub(super) async fn run(
     seen: &Mutex<Seen>,
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
+    let from = socket.peer_addr()?.ip();
     let mut session = Session {
+        from,
         io: Io::Plain(socket),
         number,
         script,
@@ -173,6 +177,7 @@ impl Session<'_> {
             raw,
             tls: matches!(self.io, Io::Tls(_)),
             connection: self.number,
+            from: self.from,
         };
         self.note(|seen| seen.deliveries.push(delivery));
     }

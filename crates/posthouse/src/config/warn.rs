@@ -1,5 +1,7 @@
 //! What a configuration allows but hardly means: warnings of `posthouse check`.
 
+use std::io::ErrorKind;
+use std::net::UdpSocket;
 use std::sync::Arc;
 
 use posthouse_hook::plugin::Nature;
@@ -23,6 +25,7 @@ pub(crate) fn warnings(loaded: &Loaded, chains: &Chains) -> Vec<Fault> {
     found.extend(observes_nothing(loaded, chains));
     found.extend(open_key(loaded));
     found.extend(strange_author(loaded));
+    found.extend(absent_sources(loaded));
     for listener in &loaded.config.listener {
         let Some(chain) = chains.get(listener.chain.get_ref()) else {
             continue;
@@ -78,6 +81,22 @@ fn strange_author(loaded: &Loaded) -> Option<Fault> {
         format!("letters.dkim: {signs} signs what {author} writes; DMARC counts that as unsigned");
     let fault = loaded.fault(loaded.place(&["letters", "dkim", "domain"]), problem);
     Some(fault.with_way_out("sign with the domain of letters.from, or one above it"))
+}
+
+/// Sources of routes that this machine does not have: what leaves by them waits. A datagram socket
+/// disturbs nobody, whatever listens there.
+fn absent_sources(loaded: &Loaded) -> Vec<Fault> {
+    let absent = |ip: &std::net::IpAddr| {
+        let bound = UdpSocket::bind((*ip, 0));
+        bound.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+    };
+    let sources = loaded.config.relay.route.sources().into_iter();
+    let fault = |ip| {
+        let problem = format!("[relay] route: this machine does not have the source {ip}");
+        Fault::of_file(&loaded.file, problem)
+            .with_way_out("add the address to an interface, or mail by that route waits")
+    };
+    sources.filter(absent).map(fault).collect()
 }
 
 /// What is doubtful about one chain.

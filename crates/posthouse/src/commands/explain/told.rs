@@ -2,8 +2,8 @@
 
 use posthouse_hook::trail::visible;
 use posthouse_hook::{
-    Disposition, ForwardPath, Judgement, Kept, Observation, Observed, Outcome, Reply, Session,
-    Trail, Transaction,
+    Disposition, ForwardPath, Judgement, Kept, Observation, Observed, Outcome, Recipient, Reply,
+    Session, Trail, Transaction,
 };
 use posthouse_relay::Listed;
 use posthouse_store::Kind;
@@ -121,7 +121,7 @@ fn fates(loaded: &Loaded, tx: &Transaction, outcome: &Outcome) -> Vec<Fate> {
     let pairs = tx.recipients.iter().zip(words);
     pairs
         .map(|(recipient, fate)| Fate {
-            next_hop: (fate == "relay").then(|| next_hop(loaded, &recipient.forward_path)),
+            next_hop: (fate == "relay").then(|| next_hop(loaded, recipient)),
             address: recipient.forward_path.clone(),
             fate,
         })
@@ -144,12 +144,14 @@ fn kept_words(kept: &Kept) -> String {
     }
 }
 
-fn next_hop(loaded: &Loaded, to: &ForwardPath) -> String {
+/// Where the copy would go: by its recipient's redirect, if there is one.
+fn next_hop(loaded: &Loaded, recipient: &Recipient) -> String {
     let config = &loaded.config;
-    let target = config
-        .relay
-        .route
-        .target(to, Kind::Relayed, &config.hostname);
+    let (to, kind) = match &recipient.redirect {
+        Some(target) => (target, Kind::Redirected),
+        None => (&recipient.forward_path, Kind::Relayed),
+    };
+    let target = config.relay.route.target(to, kind, &config.hostname);
     target.map_or_else(
         || "no route: it would fail".to_owned(),
         |t| t.hop.to_string(),
