@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use posthouse_hook::plugin::Nature;
 use posthouse_hook::{
     Chain, Column, Disposition, ForwardPath, Mode, Outcome, Recipient, Refusal, Row, Session, Step,
-    Transaction,
+    Transaction, Why,
 };
 use posthouse_store::{Became, Judged, JudgedCopy};
 use serde::{Serialize, Serializer};
@@ -90,7 +90,8 @@ impl<'a> Replay<'a> {
         let mut tx = Transaction::new(judged.id, judged.at, judged.from.clone());
         let mut taken = Vec::new();
         for copy in &judged.to {
-            let recipient = Recipient::new(copy.address.clone());
+            let mut recipient = Recipient::new(copy.address.clone());
+            recipient.disposition = disposed_before(copy);
             let asked = self.admits.rcpt(&mut session, &mut tx, &recipient).await;
             if asked.is_ok() {
                 tx.recipients.push(recipient);
@@ -122,13 +123,28 @@ impl<'a> Replay<'a> {
             .map(|r| r.forward_path.clone())
             .collect();
         let Some(quarantine) = self.quarantine else {
-            return unjudged(judged, &to);
+            return self.unjudged(judged, &to);
         };
         let mut again = quarantine.again(session, tx, judged).await;
         if self.mode == Mode::Observe {
             again.outcome = again.outcome.map(|_| relayed(to.len()));
         }
         standings(&again)
+    }
+
+    /// Without a quarantine nobody asks for cells: they are told as they were.
+    fn unjudged(&self, judged: &Judged, taken: &[ForwardPath]) -> Vec<Standing> {
+        let copies = judged.to.iter().filter(|c| taken.contains(&c.address));
+        let became = |copy: &JudgedCopy| match (self.mode, copy.became) {
+            (Mode::Enforce, Became::HeldByPolicy) => Became::HeldByPolicy,
+            _ => Became::Relayed,
+        };
+        let standing = |copy| Standing {
+            reply: Hears::AtTheEnd(ACCEPTED),
+            copy: Some(became(copy)),
+            ..was(judged, copy)
+        };
+        copies.map(standing).collect()
     }
 }
 
@@ -152,15 +168,12 @@ fn relayed(copies: usize) -> Outcome {
     Outcome::Accepted(vec![Disposition::Relay; copies])
 }
 
-/// Without a quarantine nobody asks for cells: they are told as they were.
-fn unjudged(judged: &Judged, taken: &[ForwardPath]) -> Vec<Standing> {
-    let copies = judged.to.iter().filter(|c| taken.contains(&c.address));
-    let standing = |copy| Standing {
-        reply: Hears::AtTheEnd(ACCEPTED),
-        copy: Some(Became::Relayed),
-        ..was(judged, copy)
-    };
-    copies.map(standing).collect()
+/// What another rule did before the quarantine is taken as it was.
+fn disposed_before(copy: &JudgedCopy) -> Disposition {
+    match copy.became {
+        Became::HeldByPolicy => Disposition::Hold(Why::Policy),
+        Became::Relayed | Became::Held | Became::Discarded | Became::Refused => Disposition::Relay,
+    }
 }
 
 const ACCEPTED: u16 = 250;

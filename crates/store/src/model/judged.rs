@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use posthouse_hook::facts::Looked;
 use posthouse_hook::{
     Column, Disposition, ForwardPath, Id, Kept, Origin, Outcome, ReversePath, Row, Scan, Spf,
-    Timestamp,
+    Timestamp, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +71,14 @@ pub struct JudgedCopy {
 
 /// What became of a copy at the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Became {
     /// It was queued for the next hop.
     Relayed,
-    /// It was held.
+    /// It was held, by the matrix.
     Held,
+    /// It was held by another rule ([`Why::Policy`]).
+    HeldByPolicy,
     /// It was dropped.
     Discarded,
     /// The client was refused, and nothing was kept.
@@ -89,6 +91,7 @@ impl Became {
         match self {
             Self::Relayed => "relayed",
             Self::Held => "held",
+            Self::HeldByPolicy => "held by policy",
             Self::Discarded => "discarded",
             Self::Refused => "refused",
         }
@@ -107,15 +110,22 @@ impl Became {
     fn accepted(disposition: Disposition) -> Self {
         match disposition {
             Disposition::Relay => Self::Relayed,
-            Disposition::Hold(_) => Self::Held,
+            Disposition::Hold(why) => Self::held(why),
             Disposition::Discard => Self::Discarded,
+        }
+    }
+
+    fn held(why: Why) -> Self {
+        match why {
+            Why::Spam(_) | Why::Unscanned(_) => Self::Held,
+            Why::Policy => Self::HeldByPolicy,
         }
     }
 
     fn kept(kept: Kept) -> Self {
         match kept {
             Kept::Nothing => Self::Refused,
-            Kept::Held(_) => Self::Held,
+            Kept::Held(why) => Self::held(why),
             Kept::Discarded => Self::Discarded,
         }
     }

@@ -142,6 +142,36 @@ async fn the_threshold_is_taken_as_it_was() {
     assert_eq!(moved, [(old, standing(Filtered, Vouched, 552, Held))]);
 }
 
+/// A rule before the quarantine is not asked again; what it held stays held, and a chain without a
+/// quarantine changes only what the quarantine did.
+#[tokio::test]
+async fn what_another_rule_held_stays_held() {
+    use posthouse_hook::{Commit as _, Disposition, Why};
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = store(dir.path());
+    let chain = bench(Scanned::Spam, &store).chain();
+    let to = &["<b@big.example>", "<c@big.example>"];
+    let mut tx = transaction("<a@fail.example>", to, MESSAGE);
+    tx.recipients[0].disposition = Disposition::Hold(Why::Policy);
+    let mut session = session(STRANGER);
+    let verdict = chain.data(&mut session, &mut tx).await;
+    let outcome = Outcome::decide(verdict, tx.dispositions());
+    store
+        .commit(&session, &tx, &outcome)
+        .await
+        .expect("committed");
+    let kept = judged(&store).await.remove(0);
+    assert_eq!(
+        kept.to.iter().map(|c| c.became).collect::<Vec<_>>(),
+        [Became::HeldByPolicy, Held]
+    );
+    assert_eq!(moved(&chain, &store).await, []);
+    let bare = Chain::new("outbound", chain.steps()[..1].to_vec());
+    let old = standing(Filtered, NotVouched, 250, Held);
+    let new = standing(Filtered, NotVouched, 250, Relayed);
+    assert_eq!(moved(&bare, &store).await, [(old, new)]);
+}
+
 /// A DSN that passed for a link of ours passes again: its text, which tells, is not kept.
 #[tokio::test]
 async fn a_quoted_link_is_taken_as_it_was() {
