@@ -7,5 +7,6 @@ mod erase;
 mod feedback;
 mod held;
 mod letters;
+mod looking;
 mod opening;
 mod queue;
