@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mail_parser::MessageParser;
 use posthouse_hook::trail::visible;
-use posthouse_hook::{Clock, Domain, ForwardPath, Id, Language, Timestamp};
+use posthouse_hook::{Clock, Domain, ForwardPath, Id, Language, LinkKey, LinkKind, Timestamp};
+use posthouse_store::{Address, Errand, ErrandKind, Owner, Pending, RecipientChoice};
 
 use super::{LetterWriter, Listed};
 use crate::config::LettersConfig;
@@ -274,4 +275,57 @@ fn each_mail_says_what_it_is_for() {
             assert_eq!(said.contains("192.0.2.1"), asks, "{said}");
         }
     }
+}
+
+/// Bob's wish to have his mail sent to somebody else, which that somebody is asked about.
+fn redirect_errand(language: Option<Language>) -> Errand {
+    let id = Id(7);
+    let bob = Address {
+        id,
+        address: "bob@big.example".to_owned(),
+        letters: posthouse_store::Letters::On,
+        last_letter: None,
+        choice: RecipientChoice::Hold,
+        chosen_at: None,
+        interval_days: None,
+        language: Some(Language::De),
+    };
+    let choice = RecipientChoice::Redirect(path("ann@small.at"));
+    let pending = Pending {
+        id,
+        owner: Owner::Recipient(bob, choice),
+        mailed: "ann@small.at".to_owned(),
+        made_at: Timestamp(0),
+        ends_at: Timestamp(0),
+        done_at: None,
+    };
+    let key = LinkKey::new([7; 32], "https://out.isp.example");
+    let link = key.mint(LinkKind::Confirm, id, "ann@small.at", 0);
+    Errand {
+        id,
+        what: ErrandKind::Confirm(Box::new(pending), link),
+        to: path("ann@small.at"),
+        asked_by: "192.0.2.77".to_owned(),
+        language,
+    }
+}
+
+#[test]
+fn the_target_of_a_redirect_is_somebody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("confirm-redirect.txt");
+    std::fs::write(file, "en [{{ asked_by }}] {{ address }} > {{ target }}").expect("written");
+    let file = dir.path().join("confirm-redirect.de.txt");
+    std::fs::write(file, "de [{{ asked_by }}]").expect("written");
+    let said = |keys: &str, page| {
+        let writer = writer(keys, Some(dir.path())).expect("valid");
+        let mail = writer.run_errand(&redirect_errand(page), Id(1));
+        read(&mail.expect("written").bytes).1.trim().to_owned()
+    };
+    // Not even an operator's own template learns where the owner sits, and the owner's language
+    // says nothing of the target's: its domain does, or else the page.
+    assert_eq!(said("", None), "en [] bob@big.example > ann@small.at");
+    assert_eq!(said("", Some(Language::De)), "de []");
+    let austria = "languages = { \".at\" = \"de\" }";
+    assert_eq!(said(austria, Some(Language::En)), "de []");
 }
