@@ -50,6 +50,7 @@ mod web_home;
 mod web_http;
 mod web_language;
 mod web_links;
+mod web_looking;
 mod web_manage;
 mod web_pages;
 mod web_recipient;

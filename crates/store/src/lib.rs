@@ -16,6 +16,7 @@ mod errands;
 mod feedback;
 mod forget;
 mod handoff;
+mod idle;
 mod intake;
 mod judged;
 mod keeping;

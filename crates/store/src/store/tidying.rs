@@ -7,6 +7,7 @@ use posthouse_hook::Timestamp;
 use rusqlite::Connection;
 
 use super::{Store, StoreError};
+use crate::idle::{self, People};
 use crate::keeping::{self, Eviction};
 use crate::newest::Newest;
 use crate::{choices, erase, errands, forget, judged, observed, queue, tally};
@@ -15,6 +16,8 @@ use crate::{choices, erase, errands, forget, judged, observed, queue, tally};
 const LEASE: Duration = Duration::from_secs(6 * 3600);
 /// Tallies older than this serve no cap.
 const TALLIES: Duration = Duration::from_secs(40 * 24 * 3600);
+/// How long it is known that somebody got a letter: no interval between two is longer.
+const LETTER_KNOWN: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Store {
     /// Expires held copies past their retention or over the bounds on their room, deletes what
@@ -29,6 +32,9 @@ impl Store {
         self.forget_old(kept).await?;
         self.make_room().await?;
         self.erase_done().await?;
+        for people in People::ALL {
+            self.forget_idle(people, now.before(LETTER_KNOWN)).await?;
+        }
         self.trim_audit(now.before(settings.audit_kept)).await?;
         self.void_leases(now.before(LEASE), now).await?;
         let seen = now.before(settings.observed_kept);
@@ -100,6 +106,18 @@ impl Store {
         let files = self.write(move |db| erase::erase_done(db, now)).await?;
         self.remove_files(files);
         Ok(())
+    }
+
+    async fn forget_idle(&self, people: People, before: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let find = move |db: &Connection| idle::find(db, people, before);
+            let rows = self.0.readers.read(find).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.write(move |db| idle::forget(db, people, &rows, before))
+                .await?;
+        }
     }
 
     async fn trim_audit(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ mod bench;
 mod bounds;
 mod erase;
 mod feedback;
+mod floods;
 mod held;
 mod letters;
 mod looking;
