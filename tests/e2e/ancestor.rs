@@ -15,6 +15,7 @@ use crate::web_site::{Mail, RETENTION, Site};
 
 const BOB: &str = "bob@filtered.test";
 const ANN: &str = "ann@ours.test";
+const HOME: &str = "bob@home.test";
 /// The letters of a token.
 const BASE_32: &str = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -166,7 +167,7 @@ async fn tokens_never_expire() {
     let week = Duration::from_secs(7 * 86_400);
     site.wait(week - Duration::from_secs(1));
     let opens = async |path: &str| site.get(path).await.status == 200;
-    assert!(opens(&held.path()).await);
+    assert!(opens(&held.path()).await && opens(&confirm).await);
     site.wait(Duration::from_secs(2));
     assert!(!opens(&confirm).await, "a confirm link lasts a week");
     site.wait(RETENTION - week - Duration::from_secs(2));
@@ -201,6 +202,89 @@ fn looking_up_an_unknown_token_creates_rows() {
         }
     }
     assert_eq!(differences(&before, &scene.dump()), [""; 0]);
+}
+
+#[test]
+fn a_redirected_release_still_goes_to_the_old_address() {
+    let scene = Scene::open();
+    scene.held(BOB, "before");
+    let letter = text_of(&scene.arrived(BOB, 1)[0]);
+    let list = scene.link_in(&letter, 'a').expect("a link");
+    // One is released by the operator while the redirect waits, and stays on its old way.
+    scene.press(&list, &format!("do=redirect&to={HOME}"));
+    let asked = text_of(&scene.arrived(HOME, 1)[0]);
+    let confirm = scene.link_in(&asked, 'c').expect("a link");
+    assert_eq!(scene.press(&confirm, "do=confirm").status, 303);
+    let moved = scene.arrived(HOME, 2);
+    assert!(
+        text_of(&moved[1]).contains("GTUBE"),
+        "what was held goes along"
+    );
+    let sender = scene.refused(ANN, &[BOB, "eve@other.test"], "after");
+    assert_eq!(scene.press(&sender, "do=release&sure=yes").status, 303);
+    scene.arrived("eve@other.test", 1);
+    scene.arrived(HOME, 3);
+    scene.settle();
+    // A letter, and the notice that the redirect is in force: no spam.
+    let old: Vec<_> = scene.so_far(BOB).iter().map(text_of).collect();
+    assert!(old.iter().all(|text| !text.contains("GTUBE")), "{old:#?}");
+    assert_eq!(old.len(), 2, "{old:#?}");
+}
+
+#[test]
+fn the_owners_management_link_is_mailed_to_an_unverified_redirect_address() {
+    let scene = Scene::open();
+    scene.held(BOB, "before");
+    let letter = text_of(&scene.arrived(BOB, 1)[0]);
+    let list = scene.link_in(&letter, 'a').expect("a link");
+    scene.press(&list, &format!("do=redirect&to={HOME}"));
+    let asked = text_of(&scene.arrived(HOME, 1)[0]);
+    for kind in ['a', 'i', 'm', 's'] {
+        assert_eq!(scene.link_in(&asked, kind), None, "{asked}");
+    }
+    let confirm = scene.link_in(&asked, 'c').expect("a link");
+    assert!(!scene.get(&confirm).text().contains("/a/"));
+    // Neither asking for links nor new mail tells the new address anything, not even once it is one.
+    for round in 1..=2 {
+        for address in [BOB, HOME] {
+            scene.press("/", &format!("address={address}"));
+        }
+        scene.arrived(BOB, round + 1);
+        scene.settle();
+        let told = scene.so_far(HOME);
+        let ours = told
+            .iter()
+            .filter(|mail| mail.mail.starts_with("MAIL FROM:<>"));
+        assert_eq!(ours.count(), 1, "the confirm letter and no other");
+        if round == 1 {
+            assert_eq!(scene.press(&confirm, "do=confirm").status, 303);
+        }
+    }
+}
+
+#[test]
+fn asking_for_a_link_invalidates_the_live_one() {
+    let scene = Scene::open();
+    scene.held(BOB, "one");
+    let item = scene.refused(ANN, &[BOB], "two");
+    let letter = text_of(&scene.arrived(BOB, 1)[0]);
+    let link = |kind| scene.link_in(&letter, kind).expect("a link");
+    let live = [item, link('a'), link('s')];
+    for address in [BOB, ANN] {
+        scene.press("/", &format!("address={address}"));
+    }
+    let again = text_of(&scene.arrived(BOB, 2)[1]);
+    assert_eq!(
+        scene.link_in(&again, 'a').as_deref(),
+        Some(&*live[1]),
+        "the same one"
+    );
+    let manage = text_of(&scene.arrived(ANN, 1)[0]);
+    let manage = scene.link_in(&manage, 'm').expect("a link");
+    scene.press(&live[0], "do=mail_link");
+    for url in live.iter().chain([&manage]) {
+        assert_eq!(scene.get(url).status, 200, "{url}");
+    }
 }
 
 #[test]

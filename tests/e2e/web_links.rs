@@ -58,7 +58,11 @@ impl Site {
             }
             LinkKind::Stop => vec![path_of(&self.links_of(to).await.1)],
             LinkKind::Confirm => self.confirm_pages(from, to).await,
-            LinkKind::Manage => vec![self.manage_page(from).await],
+            LinkKind::Manage => {
+                let list = self.manage_page(from).await;
+                let one = format!("{list}/m/{}", held.id);
+                vec![list, one]
+            }
         }
     }
 
