@@ -47,6 +47,7 @@ mod web_choices;
 mod web_confirm;
 mod web_driver;
 mod web_home;
+mod web_hostile;
 mod web_http;
 mod web_language;
 mod web_links;

@@ -7,6 +7,7 @@
 pub mod clients;
 pub mod dir;
 pub mod dns;
+pub mod hostile;
 pub mod ledger;
 pub mod next_hop;
 pub mod plugin;
