@@ -60,3 +60,4 @@ mod web_sender;
 mod web_server;
 mod web_site;
 mod web_stop;
+mod web_walk;

@@ -33,6 +33,7 @@ async fn looking_changes_nothing() {
         held.path(),
         format!("{}?do=release", held.path()),
         format!("{list}?do=discard_all&newest=9223372036854775807&done=discarded"),
+        format!("{list}?q=boat&do=undo&to=x%40home.example"),
         format!("{list}/m/{}", held.id),
         format!("{list}/m/{}/message.eml", held.id),
         stop,
