@@ -14,7 +14,7 @@ const TAGS: &[&str] = &[
     "!doctype", "html", "head", "meta", "title", "link", "body", "header", "img", "p", "strong",
     "span", "main", "footer", "h1", "h2", "h3", "section", "form", "input", "ul", "li", "label",
     "a", "time", "button", "div", "details", "summary", "nav", "select", "option", "dl", "dt",
-    "dd", "pre", "b", "q", "textarea", "fieldset", "legend", "ol",
+    "dd", "pre", "b", "q", "textarea", "code", "fieldset", "legend", "ol",
 ];
 const ATTRIBUTES: &[&str] = &[
     "html",
@@ -46,6 +46,7 @@ const ATTRIBUTES: &[&str] = &[
     "title",
     "download",
     "required",
+    "formnovalidate",
     "selected",
     "checked",
     "tabindex",
