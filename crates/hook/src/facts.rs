@@ -55,6 +55,10 @@ pub enum Looked {
     QuotesLink,
 }
 
+/// Left on a transaction of which a sample is to be kept if it is spam and not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepSample;
+
 /// All scans of a transaction, in the order in which the scanners ran.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scans(pub Vec<Scan>);

@@ -164,8 +164,24 @@ pub(crate) enum HeldCommand {
     Release(SelectArgs),
     /// Drop held copies
     Discard(SelectArgs),
+    /// List samples of spam that was not held, or write one out
+    Samples(SamplesArgs),
     /// Erase all that is stored about an address, and print a receipt
     Erase(EraseArgs),
+}
+
+/// Which samples to print.
+#[derive(Args)]
+pub(crate) struct SamplesArgs {
+    /// Write what is kept of this sample's message to standard output
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
+    pub(crate) export: Option<Id>,
+    /// At most this many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Whose traces to erase.

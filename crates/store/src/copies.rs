@@ -145,3 +145,67 @@ pub(crate) fn apply_to(
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::in_memory;
+    use crate::model::Who;
+
+    fn count(db: &Connection, sql: &str) -> usize {
+        db.query_row(&format!("SELECT count(*) FROM {sql}"), [], |row| row.get(0))
+            .expect("counted")
+    }
+
+    /// A copy in that state.
+    fn ledger(state: State) -> (Connection, Copy) {
+        let db = in_memory();
+        let rows = format!(
+            "INSERT INTO message VALUES (1, 5, '', NULL, '', 0, 0, 0, 0, 1, '', 0);
+             INSERT INTO recipient (message, id, address, kind, state, queued_at, changed_at)
+             VALUES (1, 2, 'b@x.example', 'relayed', '{}', 5, 5);",
+            state.name()
+        );
+        db.execute_batch(&rows).expect("inserted");
+        let id = CopyId {
+            message: Id(1),
+            recipient: Id(2),
+        };
+        let found = copy(&db, id).expect("reads").expect("a row");
+        (db, found)
+    }
+
+    /// Who, from where, what: one line for each change, none for what cannot happen.
+    #[test]
+    fn every_change_leaves_one_line_in_the_audit() {
+        let by = Actor {
+            who: Who::Sender,
+            from: Some([203, 0, 113, 7].into()),
+        };
+        for (state, event) in State::ALL
+            .into_iter()
+            .flat_map(|s| Event::ALL.map(|e| (s, e)))
+        {
+            let (db, copy) = ledger(state);
+            let change = Change {
+                detail: "why",
+                ..Change::of(event, Timestamp(9), None)
+            };
+            let changed = apply(&db, &copy, &change, &by).expect("applied");
+            assert_eq!(changed, next(state, event));
+            let lines = count(&db, "audit");
+            assert_eq!(lines, usize::from(changed.is_some()), "{state:?} {event:?}");
+            if let Some(after) = changed {
+                let line = format!(
+                    "audit WHERE item = 1 AND subject = 2 AND at = 9 AND event = '{}'
+                     AND state = '{}' AND who = 'sender link' AND detail = '203.0.113.7 why'",
+                    event.name(),
+                    after.name()
+                );
+                assert_eq!(count(&db, &line), 1, "{state:?} {event:?}");
+                let row = format!("recipient WHERE state = '{}'", after.name());
+                assert_eq!(count(&db, &row), 1);
+            }
+        }
+    }
+}

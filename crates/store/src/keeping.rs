@@ -130,14 +130,10 @@ pub(crate) fn over_share(db: &Connection, bounds: &Bounds) -> rusqlite::Result<V
     Ok(found)
 }
 
-/// What has to go for the bound on all: the oldest. `samples` are the octets that samples take.
-pub(crate) fn over_size(
-    db: &Connection,
-    bounds: &Bounds,
-    samples: u64,
-) -> rusqlite::Result<Vec<Eviction>> {
+/// What has to go for the bound on all: the oldest. Samples are gone by then.
+pub(crate) fn over_size(db: &Connection, bounds: &Bounds) -> rusqlite::Result<Vec<Eviction>> {
     let bound = Bound::Size;
-    let octets = held_octets(db)?.saturating_add(samples);
+    let octets = held_octets(db)?;
     if octets <= bounds.max_size {
         return Ok(Vec::new());
     }
@@ -232,17 +228,9 @@ mod tests {
                 .expect("reads")
                 .is_empty()
         );
-        let size = over_size(&db, &bounds(60, 1.0), 0).expect("reads");
+        let size = over_size(&db, &bounds(60, 1.0)).expect("reads");
         assert_eq!(ids(&size), [1, 2], "23 octets of 80 have to go");
-        assert!(
-            over_size(&db, &bounds(80, 1.0), 0)
-                .expect("reads")
-                .is_empty()
-        );
-        assert_eq!(
-            ids(&over_size(&db, &bounds(80, 1.0), 5).expect("reads")),
-            [1]
-        );
+        assert!(over_size(&db, &bounds(80, 1.0)).expect("reads").is_empty());
     }
 
     #[test]

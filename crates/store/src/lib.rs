@@ -32,6 +32,7 @@ mod readers;
 mod requests;
 mod room;
 mod rows;
+mod samples;
 mod settings;
 mod spool;
 mod state;
@@ -46,7 +47,7 @@ pub use model::{
     ClaimedRecipient, Confirmed, CopyId, Counts, Done, Erased, Errand, ErrandKind, Expiries,
     Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LessonDue, LetterCaps, LetterDue,
     LetterSent, Letters, Objection, ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner,
-    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Selection, Sender,
+    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Sample, Selection, Sender,
     SenderChoice, Settings, Who, Wish,
 };
 pub use state::State;

@@ -7,6 +7,7 @@ mod lessons;
 mod looking;
 mod people;
 mod relaying;
+mod sampling;
 mod standing;
 mod tidying;
 
@@ -28,6 +29,7 @@ use crate::keeping::{self, Bound};
 use crate::model::{Choices, Claimed, Counts, Expiries, Settings};
 use crate::readers::Readers;
 use crate::room::Room;
+use crate::samples::NOT_HELD_KEY;
 use crate::spool::Spool;
 use crate::tally::{self, Window};
 use crate::writer::{Haste, Writer};
@@ -218,6 +220,7 @@ impl Store {
                     letters_kept_back: letters::kept_back(db)?,
                     discarded: tally::sum(db, DISCARDED_KEY, DAY, now)?.into(),
                     relayed_unscanned: tally::sum(db, UNSCANNED_KEY, DAY, now)?.into(),
+                    spam_not_held: tally::sum(db, NOT_HELD_KEY, DAY, now)?.into(),
                     lessons_learned: tally::sum(db, feedback::LEARNED_KEY, DAY, now)?.into(),
                     lessons_given_up: tally::sum(db, feedback::GIVEN_UP_KEY, DAY, now)?.into(),
                     held_octets: keeping::held_octets(db)?,

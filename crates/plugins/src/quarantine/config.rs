@@ -34,6 +34,7 @@ pub(super) struct Config {
     #[serde(default)]
     scan_when: ScanWhen,
     scan_one_in: Option<NonZeroU64>,
+    keep_one_in: Option<NonZeroU64>,
     #[serde(default)]
     scan_senders: ListSpec,
     #[serde(default)]
@@ -84,6 +85,7 @@ pub(super) struct Settings {
     pub(super) scan_vouched: bool,
     pub(super) scan_when: ScanWhen,
     pub(super) scan_one_in: Option<NonZeroU64>,
+    pub(super) keep_one_in: Option<NonZeroU64>,
     pub(super) scan_senders: Live<AddressList>,
     pub(super) spam_when: SpamWhen,
     pub(super) unscanned: Unscanned,
@@ -110,6 +112,7 @@ impl Config {
             scan_vouched: self.scan_vouched,
             scan_when: self.scan_when,
             scan_one_in: self.scan_one_in,
+            keep_one_in: self.keep_one_in,
             scan_senders: addresses(parts, "scan_senders", &self.scan_senders)?,
             spam_when: self.spam_when,
             unscanned: self.unscanned,

@@ -163,10 +163,14 @@ impl Facts {
 
     /// A number that is the same whenever this message is tried again: what "one in N" counts by.
     pub(super) async fn number(&self, tx: &Transaction) -> Result<u64, PluginError> {
-        let identity = self.identity(tx).await?;
-        let head = identity.first_chunk::<8>();
-        Ok(head.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+        Ok(number(&self.identity(tx).await?))
     }
+}
+
+/// The number of a message by its identity.
+pub(super) fn number(identity: &[u8; 32]) -> u64 {
+    let head = identity.first_chunk::<8>();
+    head.map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn whose(plugin: &Quarantine, sender: &ReversePath) -> Whose {

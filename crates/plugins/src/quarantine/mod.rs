@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use posthouse_hook::facts::{Looked, Scans};
+use posthouse_hook::facts::{KeepSample, Looked, Scans};
 use posthouse_hook::plugin::{Answer as Said, Nature, PluginError};
 use posthouse_hook::{
     Chain, HookPoint, Plugin, Recipient, Refusal, ReversePath, Session, Transaction, Verdict,
@@ -129,6 +129,7 @@ impl Plugin for Quarantine {
             Answer::Spam | Answer::Unscanned(_) => Some(facts.identity(tx).await?),
         };
         facts.note(tx, scans, answer == Answer::Spam, identity);
+        self.pick_sample(tx, identity.filter(|_| answer == Answer::Spam));
         let unscanned = self.unscanned(reason);
         let decision = decide(&answer, unscanned, facts.known_rows(), facts.column);
         let decision = self
@@ -157,6 +158,15 @@ impl Quarantine {
     fn asks_for(&self, facts: &Facts) -> bool {
         let settings = &self.settings;
         settings.scan_when == ScanWhen::All || settings.scan_senders.load().contains(&facts.sender)
+    }
+
+    /// Marks one in so many for a sample: the same message always, however often it is tried.
+    fn pick_sample(&self, tx: &mut Transaction, spam: Option<[u8; 32]>) {
+        if let Some((n, identity)) = self.settings.keep_one_in.zip(spam)
+            && facts::number(&identity) % n == 0
+        {
+            tx.notes.put(KeepSample);
+        }
     }
 
     /// What a missing answer means. A scan that only the options asked for changes nothing by

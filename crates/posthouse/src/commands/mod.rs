@@ -10,6 +10,7 @@ pub(crate) mod observe;
 mod print;
 pub(crate) mod queue;
 pub(crate) mod replay;
+mod samples;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod templates;

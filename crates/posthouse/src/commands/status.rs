@@ -61,6 +61,10 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
         for address in &counts.letters_kept_back {
             outln!("           {}", visible(address));
         }
+        outln!(
+            "{:>9}  spam of which nothing was held",
+            counts.spam_not_held
+        );
         outln!("{:>9}  lessons learned by scanners", counts.lessons_learned);
         outln!("{:>9}  lessons given up", counts.lessons_given_up);
         outln!("{:>9}  held copies expired by age", counts.expired.age);

@@ -7,6 +7,7 @@ use super::{Body, Fate, Intake, NewCopy};
 use crate::audit::{self, Line};
 use crate::keeping;
 use crate::model::{Actor, Who};
+use crate::samples::NOT_HELD_KEY;
 use crate::{judged, observed, rows, tally};
 
 /// Messages that were relayed unscanned are counted here.
@@ -34,6 +35,9 @@ impl Intake {
         }
         if self.unscanned {
             tally::count(db, UNSCANNED_KEY, self.at)?;
+        }
+        if self.spam_not_held {
+            tally::count(db, NOT_HELD_KEY, self.at)?;
         }
         observed::insert(db, &self.observed, (self.id, &self.reverse_path), self.at)?;
         if let Some(facts) = &self.judged {

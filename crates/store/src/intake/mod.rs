@@ -15,6 +15,7 @@ use posthouse_hook::{
 use crate::audit::clean;
 use crate::model::{Choices, OwnMessage, RecipientChoice};
 use crate::observed::{self, NewObserved};
+use crate::samples;
 
 pub use copies::would_cause_letters;
 pub(crate) use copies::{Fate, NewCopy};
@@ -37,6 +38,8 @@ pub(crate) struct Intake {
     pub(crate) facts: Option<Facts>,
     /// Whether a scan was wanted and did not happen.
     pub(crate) unscanned: bool,
+    /// Whether the scan called it spam and nothing of it is held.
+    pub(crate) spam_not_held: bool,
     /// What a chain that observes would have done.
     pub(crate) observed: Vec<NewObserved>,
     /// What the quarantine judged by, if that is kept.
@@ -88,6 +91,7 @@ impl Intake {
             received: tx.received.clone(),
             body: Body::File,
             unscanned: tx.notes.get::<RelayedUnscanned>().is_some(),
+            spam_not_held: samples::is_spam_not_held(judgement, outcome),
             observed: observed::of(tx),
             judged: None,
             facts: may_be_held.then(|| Facts::of(session, tx, judgement)),
@@ -120,6 +124,7 @@ impl Intake {
             body: Body::Row(own.bytes.into()),
             facts: None,
             unscanned: false,
+            spam_not_held: false,
             observed: Vec::new(),
             judged: None,
             copies: vec![copy],

@@ -122,6 +122,23 @@ pub struct LessonDue {
     pub tries: u32,
 }
 
+/// A message that was spam and was not held.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// The message's id.
+    pub id: Id,
+    /// When it came.
+    pub at: Timestamp,
+    /// The sender after SRS was unwrapped, lower case.
+    pub sender: String,
+    /// Octets of the whole message.
+    pub size: u64,
+    /// Octets of it that are kept.
+    pub kept: u64,
+    /// What the quarantine found.
+    pub judgement: Option<Judgement>,
+}
+
 /// How much is in which state, for `posthouse status` and alarms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counts {
@@ -137,6 +154,8 @@ pub struct Counts {
     pub relayed_unscanned: u64,
     /// Messages that went on in the last day only because their chain observes.
     pub observed: u64,
+    /// Messages that were spam and of which nothing was held, in the last day.
+    pub spam_not_held: u64,
     /// Lessons that scanners learned in the last day.
     pub lessons_learned: u64,
     /// Lessons that were given up in the last day.

@@ -19,7 +19,7 @@ pub use choices::{
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
 pub use erased::Erased;
 pub(crate) use items::said_of_discard;
-pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient, LessonDue};
+pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient, LessonDue, Sample};
 pub use judged::{Became, Judged, JudgedCopy};
 pub use letters::{Address, LetterCaps, LetterDue, LetterSent, Letters, Proven};
 pub use observed::{ObservedCase, ObservedCount, ObservedReport};

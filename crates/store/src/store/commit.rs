@@ -16,6 +16,7 @@ use crate::handoff::Reserved;
 use crate::intake::{Body, Earlier, Fate, Intake, in_row};
 use crate::judged;
 use crate::model::{Claimed, ClaimedRecipient, CopyId};
+use crate::samples;
 
 /// What a recipient costs in memory, beyond the message, while it waits for the relay.
 const PER_RECIPIENT: usize = 512;
@@ -43,12 +44,17 @@ impl Commit for Store {
         if !self.0.settings.judged_kept.is_zero() {
             intake.judged = judged::facts(session, tx, outcome);
         }
+        let sample = samples::of(tx, outcome, intake.at);
         let caller = Caller::default();
-        let acceptance = self.clone().accept(intake, content, caller.flag());
+        let acceptance = self.clone().accept(intake, content.clone(), caller.flag());
         let accepted = tokio::spawn(acceptance).await;
         caller.told_now();
         let failing = |error: tokio::task::JoinError| CommitError::Failing(error.to_string());
-        Ok(accepted.map_err(failing)??)
+        let receipt = accepted.map_err(failing)??;
+        if let Some(sample) = sample {
+            self.keep_sample(sample, content);
+        }
+        Ok(receipt)
     }
 
     fn room(&self, size: u64) -> Result<(), CommitError> {

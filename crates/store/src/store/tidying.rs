@@ -30,6 +30,7 @@ impl Store {
         self.evict(now, move |db| keeping::too_old(db, kept))
             .await?;
         self.forget_old(kept).await?;
+        self.forget_samples(kept).await?;
         self.make_room().await?;
         self.erase_done().await?;
         for people in People::ALL {
@@ -56,9 +57,13 @@ impl Store {
         let (now, bounds) = (self.now(), self.0.settings.bounds);
         self.evict(now, move |db| keeping::over_share(db, &bounds))
             .await?;
-        self.evict(now, move |db| keeping::over_size(db, &bounds, 0))
+        self.shrink_samples().await?;
+        self.evict(now, move |db| keeping::over_size(db, &bounds))
             .await?;
-        let held = self.0.readers.read(keeping::held_octets).await?;
+        let octets = |db: &Connection| {
+            Ok(keeping::held_octets(db)?.saturating_add(keeping::sample_octets(db)?))
+        };
+        let held = self.0.readers.read(octets).await?;
         self.0.crowd.looked(held);
         Ok(())
     }

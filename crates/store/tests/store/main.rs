@@ -11,3 +11,4 @@ mod letters;
 mod looking;
 mod opening;
 mod queue;
+mod races;
