@@ -40,6 +40,7 @@ mod samples;
 mod scanners;
 mod scene;
 mod secrets;
+mod sender_choice;
 mod smuggling;
 mod sync_before_250;
 mod templates;

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use data_encoding::BASE64;
-use posthouse_store::State;
+use posthouse_store::{SenderChoice, State, Wish};
 
 use crate::web_driver::{Browser, Screen};
 use crate::web_site::{Held, Mail, Site};
@@ -73,6 +73,87 @@ async fn the_recipient_reads_discards_and_stops_letters_on_a_phone() {
     assert_fits(&browser).await;
     browser.press("button").await;
     browser.see("No more letters").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    browser.close().await;
+    site.close().await;
+}
+
+/// The pages of a sender on both screens and in both colours: nothing is too wide, too small or too
+/// faint.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_senders_pages_fit_and_can_be_read() {
+    let site = Site::open().await;
+    let held = hold(&site).await;
+    let manage = site.manage_page("ann@ours.example").await;
+    let wish = Wish::Sender("ann@ours.example".to_owned(), SenderChoice::Refuse);
+    let confirm = site.confirm_link(wish).await.reveal();
+    let below = format!("{manage}/m/{}", held.id);
+    let pages = [
+        ("sender", site.url(&held.path())),
+        ("manage", site.url(&manage)),
+        ("below", site.url(&below)),
+        ("confirm", confirm),
+        ("home", site.url("/")),
+    ];
+    for screen in [Screen::Wide, Screen::Phone] {
+        let browser = Browser::open(screen).await;
+        for dark in [false, true] {
+            if dark {
+                browser.prefer_dark().await;
+            }
+            for (name, page) in &pages {
+                browser.go(page).await;
+                assert_fits(&browser).await;
+                let faint = browser.measure(FAINT).await;
+                assert_eq!(
+                    faint,
+                    serde_json::json!([]),
+                    "{screen:?}, dark: {dark}, {name}"
+                );
+                keep_picture(&browser, &format!("{name}-{screen:?}-{dark}")).await;
+            }
+        }
+        assert_eq!(browser.complaints().await, [""; 0]);
+        browser.close().await;
+    }
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_finds_everything_again_and_confirms_a_choice() {
+    let site = Site::open().await;
+    let (first, second) = (hold(&site).await, hold(&site).await);
+    let manage = site.manage_page("ann@ours.example").await;
+    let browser = Browser::open(Screen::Phone).await;
+    browser.go(&site.url(&manage)).await;
+    browser.see("Held mail from ann@ours.example").await;
+    keep_picture(&browser, "manage-page-phone").await;
+    browser.press("button[value=release]").await;
+    assert_eq!(
+        site.states(second.id).await,
+        [State::Held],
+        "the tick is required"
+    );
+    browser.press("input[name=item]").await;
+    browser.press("input[name=sure]").await;
+    browser.press("button[value=release]").await;
+    browser.see("They are on their way").await;
+    assert_eq!(site.states(second.id).await, [State::Queued]);
+    browser.press("input[name=item]").await;
+    browser.press("button[value=discard]").await;
+    browser.see("We hold nothing of yours").await;
+    assert_eq!(site.states(first.id).await, [State::Discarded]);
+    browser.press("input[value=refuse]").await;
+    browser.press("button[value=choose]").await;
+    browser
+        .see("We have mailed a link to ann@ours.example")
+        .await;
+    browser.go(&site.newest_link().await.reveal()).await;
+    browser.see("Refuse what looks like spam?").await;
+    browser.press("button[value=confirm]").await;
+    browser.see("That is in force").await;
+    let choice = site.store.choices().of_sender("ann@ours.example");
+    assert_eq!(choice, SenderChoice::Refuse);
     assert_eq!(browser.complaints().await, [""; 0]);
     browser.close().await;
     site.close().await;

@@ -27,6 +27,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) enum Screen {
     /// 1000 pixels wide.
     Desk,
+    /// 1400 pixels wide.
+    Wide,
     /// 360 pixels wide, twice as dense.
     Phone,
 }
@@ -168,7 +170,7 @@ fn options(profile: &TempDir, screen: Screen) -> Value {
             "--disable-sync",
             "--no-first-run",
             "--hide-scrollbars",
-            "--window-size=1000,965",
+            format!("--window-size={},965", if screen == Screen::Wide { 1400 } else { 1000 }),
             format!("--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"),
             format!("--user-data-dir={}", data.display()),
         ],

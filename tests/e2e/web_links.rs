@@ -88,7 +88,7 @@ impl Site {
     pub(crate) async fn confirm_link(&self, wish: Wish) -> Link {
         let asked = self.store.ask_choice(wish, None, someone()).await;
         assert!(matches!(asked, Ok(Asked::Mailed(_))), "{asked:?}");
-        self.take_errand().await
+        self.newest_link().await
     }
 
     /// Asks for the links of a sender, and gives the page that is mailed.
@@ -96,11 +96,11 @@ impl Site {
         let sender = ForwardPath::from_address(from).expect("an address");
         let asked = self.store.ask_links(&sender, None, someone()).await;
         asked.expect("the store works");
-        path_of(&self.take_errand().await)
+        path_of(&self.newest_link().await)
     }
 
     /// The link of the newest errand.
-    async fn take_errand(&self) -> Link {
+    pub(crate) async fn newest_link(&self) -> Link {
         let due = self.store.errands_due(100).await.expect("the store works");
         match due.into_iter().next_back().expect("an errand").what {
             ErrandKind::Confirm(_, link)
