@@ -2,6 +2,7 @@
 
 mod ancestor;
 mod arrows;
+mod commands_people;
 mod configs;
 mod crash;
 mod dialogs;

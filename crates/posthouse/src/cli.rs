@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use posthouse_hook::{ForwardPath, Id, Span};
+use posthouse_hook::{ForwardPath, Id, Language, Span};
+use posthouse_store::{RecipientChoice, SenderChoice};
 
 use crate::commands::{self, Failure};
+use crate::control::{Setting, Switch};
 
 /// An outbound, spam-filtering smarthost and front-end MTA.
 #[derive(Parser)]
@@ -39,6 +41,15 @@ enum Command {
     /// The quarantine: what is held
     #[command(subcommand)]
     Held(HeldCommand),
+    /// Letters: how it stands with them, and an operator's hand on them
+    #[command(subcommand)]
+    Letters(LettersCommand),
+    /// Senders' standing choices
+    #[command(subcommand)]
+    Sender(SenderCommand),
+    /// Recipients' standing choices
+    #[command(subcommand)]
+    Recipient(RecipientCommand),
     /// What chains with mode = "observe" would have done
     #[command(subcommand)]
     Observe(ObserveCommand),
@@ -160,6 +171,8 @@ pub(crate) enum HeldCommand {
     List(ListArgs),
     /// Show one message, why it is held, its trail and its audit
     Show(ShowArgs),
+    /// List what senders ask of the operator; `release` or `discard` answers it
+    Requests(JsonArgs),
     /// Relay held copies, whatever the caps
     Release(SelectArgs),
     /// Drop held copies
@@ -196,6 +209,139 @@ pub(crate) struct EraseArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How to print a list.
+#[derive(Args)]
+pub(crate) struct JsonArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `posthouse letters`.
+#[derive(Subcommand)]
+pub(crate) enum LettersCommand {
+    /// List addresses with held mail or without letters: who waits since when, what keeps a letter back
+    List(JsonArgs),
+    /// Stop letters to an address; without one, all of our own mail to people, until `start`
+    Stop(MaybeAddressArgs),
+    /// Let letters go out again, to an address or to all
+    Start(MaybeAddressArgs),
+    /// Make a letter due now, whenever the last one went
+    Resend(OneAddressArgs),
+}
+
+/// One address, or all.
+#[derive(Args)]
+pub(crate) struct MaybeAddressArgs {
+    /// The address
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: Option<ForwardPath>,
+}
+
+/// One address.
+#[derive(Args)]
+pub(crate) struct OneAddressArgs {
+    /// The address
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: ForwardPath,
+}
+
+/// One address, to be shown.
+#[derive(Args)]
+pub(crate) struct AddressArgs {
+    /// The address
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: ForwardPath,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `posthouse sender`.
+#[derive(Subcommand)]
+pub(crate) enum SenderCommand {
+    /// List senders who have chosen something
+    List(JsonArgs),
+    /// Show one sender's choice, what it has discarded, and what waits for its confirmation
+    Show(AddressArgs),
+    /// Set what becomes of spam from a sender, without a confirm link
+    Set(SenderSetArgs),
+}
+
+/// A sender's choice.
+#[derive(Args)]
+pub(crate) struct SenderSetArgs {
+    /// The sender's address, unwrapped (SRS)
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: ForwardPath,
+    /// hold, refuse or discard
+    #[arg(value_parser = sender_choice)]
+    pub(crate) choice: SenderChoice,
+}
+
+/// `posthouse recipient`.
+#[derive(Subcommand)]
+pub(crate) enum RecipientCommand {
+    /// List recipients who have chosen something
+    List(JsonArgs),
+    /// Show one recipient's choice, what it has discarded, and what waits for confirmation
+    Show(AddressArgs),
+    /// Set what becomes of mail to a recipient, and of letters, without a confirm link
+    Set(RecipientSetArgs),
+}
+
+/// A recipient's choice. What is not named stays as it is.
+#[derive(Args)]
+pub(crate) struct RecipientSetArgs {
+    /// The recipient's address
+    #[arg(value_parser = ForwardPath::from_address)]
+    pub(crate) address: ForwardPath,
+    /// hold, discard or redirect:TARGET
+    #[arg(value_parser = recipient_choice)]
+    pub(crate) choice: Option<RecipientChoice>,
+    /// Whether letters go to it
+    #[arg(long)]
+    pub(crate) letters: Option<Switch>,
+    /// Days between two letters, or `default`
+    #[arg(long, value_name = "N", value_parser = days)]
+    pub(crate) days: Option<Setting<u16>>,
+    /// The language that it is written to in: en, de or `default`
+    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
+    pub(crate) language: Option<Setting<Language>>,
+}
+
+fn sender_choice(text: &str) -> Result<SenderChoice, &'static str> {
+    SenderChoice::parse(text).ok_or("write hold, refuse or discard")
+}
+
+fn recipient_choice(text: &str) -> Result<RecipientChoice, String> {
+    match text.split_once(':') {
+        Some(("redirect", target)) => ForwardPath::from_address(target)
+            .map(RecipientChoice::Redirect)
+            .map_err(|error| format!("`{target}`: {error}")),
+        None if text == "hold" => Ok(RecipientChoice::Hold),
+        None if text == "discard" => Ok(RecipientChoice::Discard),
+        _ => Err("write hold, discard or redirect:TARGET".to_owned()),
+    }
+}
+
+fn days(text: &str) -> Result<Setting<u16>, &'static str> {
+    if text == "default" {
+        return Ok(Setting::Default);
+    }
+    let days = text.parse().ok().filter(|days| *days > 0);
+    days.map(Setting::To)
+        .ok_or("write a number of days from 1 to 65535, or default")
+}
+
+fn language(text: &str) -> Result<Setting<Language>, &'static str> {
+    if text == "default" {
+        return Ok(Setting::Default);
+    }
+    let language = text.parse().ok();
+    language.map(Setting::To).ok_or("write en, de or default")
 }
 
 /// `posthouse observe`.
@@ -278,6 +424,9 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Observe(command) => commands::observe::run(config, command),
         Command::Templates(command) => commands::templates::run(command),
         Command::Replay(args) => commands::replay::run(config, args),
+        Command::Letters(command) => commands::letters::run(config, command),
+        Command::Sender(command) => commands::people::sender(config, command),
+        Command::Recipient(command) => commands::people::recipient(config, command),
         Command::Demo(args) => commands::demo::run(args),
     }
 }

@@ -3,6 +3,8 @@
 //! A Unix socket in the state directory that only its owner can reach; one request a connection,
 //! one line of JSON each way, both bounded.
 
+mod people;
+
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a deed may take that looks at every row.
 const LONG: Duration = Duration::from_secs(3600);
 
+pub(crate) use self::people::{Order, RecipientOrder, Setting, Switch, objected};
+
 /// A deed that is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +37,7 @@ pub(crate) enum Request {
     Release(Selection),
     DiscardHeld(Selection),
     Erase(ForwardPath),
+    People(Order),
 }
 
 impl Request {
@@ -51,6 +56,8 @@ impl Request {
 pub(crate) enum Answer {
     Done(Done),
     Erased(Erased),
+    /// Done; what to tell the operator.
+    Said(String),
     Failed(String),
 }
 
@@ -117,6 +124,7 @@ pub(crate) async fn answer(store: &Store, request: Request) -> Answer {
     let by = Actor::local(Who::Operator);
     let done = match request {
         Request::Erase(address) => return erase(store, &address, by).await,
+        Request::People(order) => return people::carry_out(store, order).await,
         request => deed(store, request, by).await,
     };
     done.map_or_else(|error| Answer::Failed(error.to_string()), Answer::Done)
@@ -130,7 +138,7 @@ async fn deed(store: &Store, request: Request, by: Actor) -> Result<Done, StoreE
         Request::DiscardQueued(what) => store.discard_queued(what, by).await,
         Request::DiscardHeld(what) => store.discard_held(what, by).await,
         Request::Release(what) => release(store, what, by).await,
-        Request::Erase(_) => Ok(Done::default()),
+        Request::Erase(_) | Request::People(_) => Ok(Done::default()),
     }
 }
 

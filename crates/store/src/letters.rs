@@ -14,7 +14,7 @@ use crate::tally;
 /// Messages that a letter names at the most.
 const NAMED: usize = 10;
 /// How long an address rests after a cap kept its letter back.
-const CAPPED: Duration = Duration::from_secs(3600);
+pub(crate) const CAPPED: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Senders that are looked at for one whose cap leaves room.
 const CAUSES: usize = 50;
@@ -96,7 +96,8 @@ fn some_path(db: &Connection, owner: Id) -> rusqlite::Result<Option<ForwardPath>
     .optional()
 }
 
-fn held_count(db: &Connection, owner: Id) -> rusqlite::Result<usize> {
+/// How many copies are held for an address.
+pub(crate) fn held_count(db: &Connection, owner: Id) -> rusqlite::Result<usize> {
     db.prepare_cached("SELECT count(*) FROM recipient WHERE owner = ?1 AND state = 'held'")?
         .query_row([owner.0], |row| row.get(0))
 }

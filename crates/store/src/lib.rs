@@ -9,6 +9,7 @@ mod body;
 mod caps;
 mod choices;
 mod copies;
+mod correspondents;
 mod crowd;
 mod db;
 mod erase;
@@ -44,11 +45,11 @@ pub use handoff::Reserved;
 pub use intake::would_cause_letters;
 pub use model::{
     Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
-    ClaimedRecipient, Confirmed, CopyId, Counts, Done, Erased, Errand, ErrandKind, Expiries,
-    Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LessonDue, LetterCaps, LetterDue,
-    LetterSent, Letters, Objection, ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner,
-    Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Sample, Selection, Sender,
-    SenderChoice, Settings, Who, Wish,
+    ClaimedRecipient, Confirmed, CopyId, Correspondent, Counts, Done, Erased, Errand, ErrandKind,
+    Expiries, Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LessonDue, LetterCaps,
+    LetterDue, LetterSent, Letters, Objection, ObservedCase, ObservedCount, ObservedReport,
+    OwnMessage, Owner, Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Resent,
+    Sample, Selection, Sender, SenderChoice, Settings, StandingCounts, Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

@@ -5,6 +5,7 @@ mod deeds;
 mod erasing;
 mod lessons;
 mod looking;
+mod operating;
 mod people;
 mod relaying;
 mod sampling;

@@ -5,7 +5,7 @@ use std::path::Path;
 use posthouse_store::State;
 
 use super::queue::selection;
-use super::{Outcome, block_on, deed, erase, filter, ledger, load, print, samples};
+use super::{Outcome, block_on, deed, erase, filter, ledger, load, print, requests, samples};
 use crate::cli::{HeldCommand, ListArgs};
 use crate::control::Request;
 
@@ -16,6 +16,7 @@ pub(crate) fn run(config: Option<&Path>, command: &HeldCommand) -> Outcome {
         HeldCommand::Show(args) => print::show(config, args),
         HeldCommand::Release(args) => deed(config, args, Request::Release(selection(args))),
         HeldCommand::Discard(args) => deed(config, args, Request::DiscardHeld(selection(args))),
+        HeldCommand::Requests(args) => requests::run(config, args.json),
         HeldCommand::Samples(args) => samples::run(config, args),
         HeldCommand::Erase(args) => erase::run(config, args),
     }

@@ -6,10 +6,13 @@ pub(crate) mod demo;
 mod erase;
 pub(crate) mod explain;
 pub(crate) mod held;
+pub(crate) mod letters;
 pub(crate) mod observe;
+pub(crate) mod people;
 mod print;
 pub(crate) mod queue;
 pub(crate) mod replay;
+mod requests;
 mod samples;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -19,13 +22,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use posthouse_hook::SystemClock;
-use posthouse_plugins::Common;
+use posthouse_hook::trail::visible;
+use posthouse_plugins::{Common, Placing};
 use posthouse_relay::{LetterWriter, MailError};
 use posthouse_store::{Filter, Store};
 
 use crate::cli::{ListArgs, SelectArgs};
 use crate::config::{self, Chains, Config, Fault, Faults, Lists, Loaded};
-use crate::control::{self, Answer, Request};
+use crate::control::{self, Answer, Order, Request};
 use crate::dns::DnsResolver;
 use crate::log;
 use crate::out::outln;
@@ -138,6 +142,30 @@ fn ask(loaded: &Loaded, request: Request) -> Result<Answer, Failure> {
 fn learns(loaded: &Loaded) -> bool {
     let chains = chains_of(loaded);
     chains.is_ok_and(|(chains, _lists)| !Learners::of(&chains).is_empty())
+}
+
+/// Has an order about people carried out, and tells what came of it.
+fn order(config: Option<&Path>, order: Order) -> Outcome {
+    order_of(&load(config)?, order)
+}
+
+fn order_of(loaded: &Loaded, order: Order) -> Outcome {
+    match ask(loaded, Request::People(order))? {
+        Answer::Said(said) => {
+            outln!("{}", visible(&said));
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Tells filtered addresses from others, as the server would. Needs a runtime for the resolver.
+fn placing(loaded: &Loaded) -> Result<Placing, Faults> {
+    let mut lists = Lists::new(loaded.base());
+    let common = common_of(loaded, &mut lists)?;
+    let (filtered, resolver) = (common.filtered.clone(), Arc::clone(&common.resolver));
+    config::build(loaded, common, &mut lists)?;
+    Ok(Placing::new(filtered, resolver))
 }
 
 /// An answer to another question.

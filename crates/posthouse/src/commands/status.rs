@@ -4,7 +4,7 @@ use std::path::Path;
 
 use posthouse_hook::trail::visible;
 use posthouse_relay::{LettersState, Running};
-use posthouse_store::Counts;
+use posthouse_store::{Counts, StandingCounts};
 use serde::Serialize;
 
 use super::{Outcome, block_on, ledger, load};
@@ -20,6 +20,7 @@ struct Status {
     counts: Counts,
     #[serde(flatten)]
     letters: LettersState,
+    choices: StandingCounts,
 }
 
 /// Prints copies by state, and what was counted in the last day.
@@ -32,12 +33,17 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
         let status = Status {
             counts: store.counts().await?,
             letters,
+            choices: store.standing_counts().await?,
         };
         if args.json {
             outln!("{}", serde_json::to_string_pretty(&[&status])?);
             return Ok(());
         }
-        let Status { counts, letters } = status;
+        let Status {
+            counts,
+            letters,
+            choices,
+        } = status;
         for (state, count) in &counts.states {
             outln!("{:>9}  {count}", state.name());
         }
@@ -48,6 +54,7 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
             counts.sample_octets
         );
         print_letters(letters);
+        print_choices(&choices);
         outln!("in the last day:");
         outln!(
             "{:>9}  relayed unscanned, because no scanner answered",
@@ -56,6 +63,10 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
         outln!(
             "{:>9}  that went on only because their chain observes",
             counts.observed
+        );
+        outln!(
+            "{:>9}  copies discarded by a standing choice",
+            counts.discarded
         );
         outln!("{:>9}  letters kept back by a cap", counts.letters_capped);
         for address in &counts.letters_kept_back {
@@ -78,6 +89,32 @@ pub(crate) fn run(config: Option<&Path>, args: &StatusArgs) -> Outcome {
         );
         Ok(())
     })
+}
+
+/// What people have chosen, and what they ask.
+fn print_choices(choices: &StandingCounts) {
+    for (count, what) in [
+        (
+            choices.requests,
+            "questions to the operator (held requests)",
+        ),
+        (
+            choices.senders_refuse,
+            "senders whose spam is refused without being held",
+        ),
+        (choices.senders_discard, "senders whose spam is discarded"),
+        (
+            choices.recipients_redirect,
+            "recipients who redirect all mail",
+        ),
+        (choices.recipients_discard, "recipients who discard spam"),
+        (
+            choices.recipients_without_letters,
+            "recipients without letters",
+        ),
+    ] {
+        outln!("{count:>9}  {what}");
+    }
 }
 
 /// Whether letters go out, and what an operator should look at.

@@ -31,7 +31,7 @@ impl Default for LetterCaps {
 }
 
 /// Whether letters go to an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Letters {
     /// They do.

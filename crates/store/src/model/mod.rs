@@ -1,6 +1,7 @@
 //! What the store takes and gives: plain values, without a word of SQL.
 
 mod choices;
+mod correspondents;
 mod deeds;
 mod erased;
 mod items;
@@ -16,6 +17,7 @@ pub use choices::{
     Asked, Choices, Confirmed, Errand, ErrandKind, Objection, Owner, Pending, RecipientChoice,
     Request, Sender, SenderChoice, Wish,
 };
+pub use correspondents::{Correspondent, Resent, StandingCounts};
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
 pub use erased::Erased;
 pub(crate) use items::said_of_discard;

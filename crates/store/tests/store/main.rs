@@ -3,6 +3,7 @@
 
 mod bench;
 mod bounds;
+mod choices;
 mod erase;
 mod feedback;
 mod floods;
