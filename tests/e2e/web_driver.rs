@@ -33,6 +33,16 @@ pub(crate) enum Screen {
     Phone,
 }
 
+impl Screen {
+    /// Of the window; a phone has another one besides.
+    fn size(self) -> &'static str {
+        match self {
+            Self::Desk | Self::Phone => "1000,965",
+            Self::Wide => "1400,965",
+        }
+    }
+}
+
 /// A browser with one window. It ends with its guard.
 pub(crate) struct Browser {
     driver: SocketAddr,
@@ -95,9 +105,21 @@ impl Browser {
             .await
     }
 
+    /// The same with a script that calls its last argument when it is done.
+    pub(crate) async fn wait_for_script(&self, script: &str) -> Value {
+        self.tell("execute/async", json!({ "script": script, "args": [] }))
+            .await
+    }
+
     /// Lets the page believe that the person prefers dark colours.
     pub(crate) async fn prefer_dark(&self) {
-        let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.prefer_colours(true).await;
+    }
+
+    /// Lets the page believe that the person prefers dark or light colours.
+    pub(crate) async fn prefer_colours(&self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": value }]);
         let command =
             json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
         self.tell("goog/cdp/execute", command).await;
@@ -170,7 +192,7 @@ fn options(profile: &TempDir, screen: Screen) -> Value {
             "--disable-sync",
             "--no-first-run",
             "--hide-scrollbars",
-            format!("--window-size={},965", if screen == Screen::Wide { 1400 } else { 1000 }),
+            format!("--window-size={}", screen.size()),
             format!("--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"),
             format!("--user-data-dir={}", data.display()),
         ],

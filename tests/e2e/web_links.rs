@@ -6,8 +6,9 @@ use posthouse_tests::ledger;
 
 use crate::web_site::{Held, Mail, Site, path_of};
 
-/// What both parties of a message were sent.
+/// A message, and what both of its parties were sent.
 pub(crate) struct Parties {
+    pub(crate) held: Held,
     /// Of each kind: the page of the link. A kind may come more than once, for each thing that such
     /// a link can be about.
     pub(crate) pages: Vec<(LinkKind, String)>,
@@ -44,7 +45,7 @@ impl Site {
                 pages.push((kind, page));
             }
         }
-        Parties { pages }
+        Parties { held, pages }
     }
 
     /// The pages of that kind. A new kind of link does not compile before it stands here.
