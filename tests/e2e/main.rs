@@ -48,6 +48,7 @@ mod templates;
 mod web_alike;
 mod web_axe;
 mod web_browser;
+mod web_browser_recipient;
 mod web_choices;
 mod web_confirm;
 mod web_driver;

@@ -58,7 +58,6 @@ async fn the_recipient_reads_discards_and_stops_letters_on_a_phone() {
     browser.go(&list.reveal()).await;
     browser.see("Held mail for bob@there.example").await;
     assert_fits(&browser).await;
-    keep_picture(&browser, "recipient-page-phone").await;
     browser.press(".rows a.what").await;
     browser.see("the sailing club").await;
     assert_fits(&browser).await;
@@ -197,7 +196,7 @@ pub(crate) async fn assert_fits(browser: &Browser) {
 }
 
 /// Texts whose contrast with what is behind them is under 4.5 to 1 (WCAG 2.2, 1.4.3).
-const FAINT: &str = r"
+pub(crate) const FAINT: &str = r"
     const light = ([r, g, b]) => {
         const part = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
         return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
@@ -220,7 +219,7 @@ const FAINT: &str = r"
         .map(e => e.outerHTML.slice(0, 100) + ' ' + contrast(e).toFixed(1));
 ";
 
-async fn keep_picture(browser: &Browser, name: &str) {
+pub(crate) async fn keep_picture(browser: &Browser, name: &str) {
     let Some(dir) = std::env::var_os("POSTHOUSE_PICTURES") else {
         return;
     };

@@ -148,6 +148,13 @@ impl Browser {
         picture.as_str().expect("a picture").to_owned()
     }
 
+    /// Writes into what the CSS selector finds first.
+    pub(crate) async fn write(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.tell(&format!("element/{element}/value"), json!({ "text": text }))
+            .await;
+    }
+
     async fn find(&self, selector: &str) -> String {
         let wanted = json!({ "using": "css selector", "value": selector });
         let found = self.tell("element", wanted).await;
