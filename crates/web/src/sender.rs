@@ -28,6 +28,7 @@ use crate::visit::Visit;
 
 mod deed;
 mod explain;
+mod findings;
 mod view;
 
 /// How long a question to the operator stands before it can be asked anew.
