@@ -1,5 +1,11 @@
 //! The end-to-end tests: one binary, one file a scenario, real servers as peers.
 
+mod abuse_flood;
+mod abuse_forgery;
+mod abuse_list;
+mod abuse_loop;
+mod abuse_redirect;
+mod abuse_spammer;
 mod ancestor;
 mod arrows;
 mod commands_people;

@@ -188,6 +188,20 @@ impl Scene {
 
     /// A restart between whose two halves the ledger's rows are rewritten.
     pub(crate) fn after(self, sql: &str) -> Self {
+        self.again(|server, config| {
+            let Posthouse { proc, addr, dir } = server;
+            proc.stop();
+            ledger::change(&dir.path().join("state/ledger.db"), sql);
+            Posthouse::start(dir, config, addr)
+        })
+    }
+
+    /// A crash, and a start with what it left behind.
+    pub(crate) fn crash(self) -> Self {
+        self.again(Posthouse::crash)
+    }
+
+    fn again(self, start: impl FnOnce(Posthouse, &str) -> Posthouse) -> Self {
         let Self {
             server,
             sink,
@@ -196,11 +210,8 @@ impl Scene {
             runtime,
             _dns,
         } = self;
-        let Posthouse { proc, addr, dir } = server;
-        proc.stop();
-        ledger::change(&dir.path().join("state/ledger.db"), sql);
         Self {
-            server: Posthouse::start(dir, &config, addr),
+            server: start(server, &config),
             sink,
             config,
             web,

@@ -34,7 +34,8 @@ pub(crate) struct Due<'a> {
 }
 
 /// See [`crate::Store::letters_due_among`]. Addresses that are not wanted are passed over one by
-/// one: they cost a row each and never take another's place.
+/// one: they cost a row each and never take another's place. What was not tried yet comes first, then
+/// what was tried longest ago: the many that a cap keeps back must not be all that is ever tried.
 pub(crate) fn due(
     db: &Connection,
     ask: &Due<'_>,
@@ -46,7 +47,7 @@ pub(crate) fn due(
            AND (last_letter IS NULL
              OR last_letter <= ?1 - coalesce(interval_days * 86400000, ?3))
            AND (tried_at IS NULL OR tried_at <= ?2)
-         ORDER BY waiting"
+         ORDER BY coalesce(tried_at, 0), waiting"
     ))?;
     let since = (ask.now.0, ask.now.before(CAPPED).0, millis(ask.interval));
     let mut due = Vec::new();

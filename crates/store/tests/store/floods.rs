@@ -217,3 +217,21 @@ async fn when_a_flood_is_over_the_ledger_is_as_small_as_before() {
     assert_eq!(rows(&bench, "address"), 1, "the one that was chosen for");
     assert!(rows(&bench, "tally") < 10);
 }
+
+/// The relay tries so many in a round, the oldest first: those that a cap keeps back must not be
+/// those for ever.
+#[tokio::test]
+async fn addresses_that_a_cap_keeps_back_starve_nobody() {
+    let bench = Bench::new();
+    for n in 0..5 {
+        forge(&bench, n, &format!("s{n}@x{n}.example"), [203, 0, 113, 9]).await;
+    }
+    write_letters(&bench).await;
+    bench.pass(Duration::from_secs(3600));
+    bench
+        .hold("friend@isp.example", &["late@f.example"], "x")
+        .await;
+    let due = bench.store.letters_due(7 * DAY, 200).await.expect("reads");
+    let names: Vec<_> = due.iter().map(|due| &*due.address.address).collect();
+    assert_eq!((names.len(), names[0]), (200, "late@f.example"));
+}
