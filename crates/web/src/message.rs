@@ -101,11 +101,6 @@ pub(crate) async fn download(State(pages): State<Arc<Pages>>, mut visit: Visit) 
     Ok((DOWNLOAD_HEADERS, length, body).into_response())
 }
 
-/// `POST` there: nothing, whether the link opens or not.
-pub(crate) async fn download_takes_no_form() -> Fault {
-    Fault::NotFound
-}
-
 /// A message of which a copy is or was held for the address of the link, and that copy.
 struct Own {
     address: Address,

@@ -157,10 +157,7 @@ impl Pages {
             .route("/i/{token}", get(sender::show).post(sender::act))
             .route("/a/{token}", get(recipient::show).post(recipient::act))
             .route("/a/{token}/m/{id}", get(message::show).post(message::act))
-            .route(
-                "/a/{token}/m/{id}/message.eml",
-                get(message::download).post(message::download_takes_no_form),
-            )
+            .route("/a/{token}/m/{id}/message.eml", get(message::download))
             .route("/s/{token}", get(letters::show).post(letters::stop))
             .route("/c/{token}", get(confirm::show).post(confirm::act))
             .route("/m/{token}", get(manage::show).post(manage::act))
