@@ -172,6 +172,51 @@ async fn sockets() -> (UdpSocket, TcpListener) {
     panic!("none of {TRIES} ports stayed free");
 }
 
+/// A server that is not one; it ends when dropped.
+pub struct NoDns {
+    addr: SocketAddr,
+    _stop: std::sync::mpsc::Sender<()>,
+}
+
+impl NoDns {
+    /// Takes questions and never answers.
+    pub fn hung() -> Self {
+        Self::answering(None)
+    }
+
+    /// Answers every question with octets that are no answer.
+    pub fn garbage() -> Self {
+        Self::answering(Some(b"\xff\x00 these are no answers \x00\xc0\x0c\xc0\x0c"))
+    }
+
+    fn answering(octets: Option<&'static [u8]>) -> Self {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+        let addr = socket.local_addr().expect("a bound socket");
+        let look = Duration::from_millis(50);
+        socket
+            .set_read_timeout(Some(look))
+            .expect("a socket of ours");
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            use std::sync::mpsc::TryRecvError::Disconnected;
+            let mut question = [0; 512];
+            while stopped.try_recv() != Err(Disconnected) {
+                if let (Ok((_, client)), Some(octets)) = (socket.recv_from(&mut question), octets) {
+                    // The id is right, so that it is looked at.
+                    let answer = [&question[..2], octets].concat();
+                    let _ = socket.send_to(&answer, client);
+                }
+            }
+        });
+        Self { addr, _stop: stop }
+    }
+
+    /// Where it takes questions.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
 struct Handler(Zone);
 
 #[async_trait::async_trait]

@@ -1,7 +1,7 @@
 //! The least of an SMTP client: for readiness, and for tests that must say exact octets.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a step may take.
@@ -24,15 +24,27 @@ pub struct Heard {
 impl Smtp {
     /// Connects and takes the greeting, which must be 220.
     pub fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&addr, STEP)?;
+        let mut this = Self::over(TcpStream::connect_timeout(&addr, STEP)?)?;
+        expect(this.hear()?, 220)?;
+        Ok(this)
+    }
+
+    /// Connects from an address of this machine, and hears nothing yet.
+    pub fn from(source: IpAddr, addr: SocketAddr) -> io::Result<Self> {
+        let domain = socket2::Domain::for_address(addr);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+        socket.connect_timeout(&addr.into(), STEP)?;
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(STEP))?;
         stream.set_write_timeout(Some(STEP))?;
         stream.set_nodelay(true)?;
-        let mut this = Self {
+        Ok(Self {
             stream: BufReader::new(stream),
-        };
-        expect(this.hear()?, 220)?;
-        Ok(this)
+        })
     }
 
     /// Connects and says EHLO.

@@ -10,10 +10,6 @@
     expect(dead_code, reason = "for the plugins that ask backends")
 )]
 mod backend;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the policies about strangers")
-)]
 mod exempt;
 mod filtered;
 mod gtube;
@@ -23,11 +19,13 @@ mod registry;
 mod relay_clients;
 mod relay_domains;
 pub mod replay;
+mod reverse_dns;
 mod rspamd;
 mod scan;
 mod scan_server;
 mod spamassassin;
 pub mod spf;
+mod stranger;
 mod surroundings;
 #[cfg(test)]
 mod testing;

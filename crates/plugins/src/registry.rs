@@ -8,7 +8,7 @@ use posthouse_hook::Plugin;
 
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
-use crate::{gtube, quarantine, relay_clients, relay_domains, rspamd, spamassassin};
+use crate::{gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin};
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
 /// which trails, logs and scans know it.
@@ -40,6 +40,11 @@ pub const PLUGINS: &[Entry] = &[
         "relay_clients",
         "takes any recipient from listed networks and authenticated clients",
         relay_clients::build,
+    ),
+    entry(
+        "reverse_dns",
+        "notes the client's confirmed name; may refuse clients without one",
+        reverse_dns::build,
     ),
     entry(
         "relay_domains",

@@ -199,7 +199,7 @@ impl Rspamd {
     async fn exchange(&self, session: &Session, tx: &Transaction) -> Result<Reply, String> {
         let Span(limit) = self.config.connect_timeout;
         let stream = self.config.address.connect(limit).await?;
-        let hostname = request::hostname(&*self.resolver, session.client_ip()).await;
+        let hostname = request::hostname(&*self.resolver, session).await;
         let password = self.config.password.as_deref();
         let request = request::check(session, tx, hostname.as_ref(), password);
         match http::exchange(stream, request).await? {

@@ -47,6 +47,10 @@ refusals! {
     bad_parameter: 555 5 . 5 . 4 "Parameter not recognized";
     /// 550: nobody answered for this recipient; the default at rcpt.
     relaying_denied: 550 5 . 7 . 1 "Relaying denied";
+    /// 550: the client's address has no name, or none that leads back to it (RFC 7372 §3.3).
+    no_reverse_name: 550 5 . 7 . 25 "Reverse DNS of your address does not lead back to it";
+    /// 451: DNS or a directory does not answer.
+    dns_failed: 451 4 . 4 . 3 "DNS does not answer, try again later";
     /// 452: this recipient is one too many for the transaction.
     too_many_recipients: 452 4 . 5 . 3 "Too many recipients";
     /// 552: over the size limit, by declaration or by count (RFC 1870).

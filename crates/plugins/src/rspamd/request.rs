@@ -3,7 +3,6 @@
 //! Nothing that a peer said can end a header field or begin another.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,15 +11,16 @@ use http_body_util::StreamBody;
 use hyper::Request;
 use hyper::body::{Body, Frame};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
+use posthouse_hook::proofs::ReverseName;
 use posthouse_hook::{Content, Domain, Lesson, Resolver, Session, Transaction};
 
+use crate::reverse_dns;
 use crate::scan::Chunks;
 
 /// Longest value of a header field, in octets: an address has at most 254 (RFC 5321 §4.5.3.1.3).
 const MAX_VALUE: usize = 512;
-/// How long the client's name may be looked up, and how many of its names are tried.
+/// How long the client's name may be looked up.
 const NAME_LIMIT: Duration = Duration::from_secs(2);
-const MAX_NAMES: usize = 3;
 
 /// The request that has a message checked.
 pub(super) fn check(
@@ -108,25 +108,14 @@ fn body(content: &Content) -> impl Body<Data = Bytes, Error = io::Error> + Send 
     }))
 }
 
-/// The client's name, if the name leads back to its address. rspamd counts a missing one as
-/// suspicious and never looks itself.
-pub(super) async fn hostname(resolver: &dyn Resolver, client: IpAddr) -> Option<Domain> {
-    let look = async {
-        for name in resolver
-            .names(client)
-            .await
-            .ok()?
-            .into_iter()
-            .take(MAX_NAMES)
-        {
-            let addresses = resolver.addresses(&name).await.unwrap_or_default();
-            if addresses.contains(&client) {
-                return Some(name);
-            }
-        }
-        None
-    };
-    tokio::time::timeout(NAME_LIMIT, look).await.ok().flatten()
+/// The client's name, if the name leads back to its address: as noted, or looked up now. rspamd
+/// counts a missing one as suspicious and never looks itself.
+pub(super) async fn hostname(resolver: &dyn Resolver, session: &Session) -> Option<Domain> {
+    if let Some(noted) = session.notes.get::<ReverseName>() {
+        return noted.confirmed().cloned();
+    }
+    let found = reverse_dns::look(resolver, session.client_ip(), NAME_LIMIT).await;
+    found.name.confirmed().cloned()
 }
 
 #[cfg(test)]

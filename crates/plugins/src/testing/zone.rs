@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use posthouse_hook::{Domain, LookupError, Mx, Resolver};
@@ -14,6 +15,9 @@ pub(crate) struct Zone {
     addresses: HashMap<Domain, Vec<IpAddr>>,
     names: HashMap<IpAddr, Vec<Domain>>,
     failing: Vec<Domain>,
+    failing_pointers: Vec<IpAddr>,
+    hanging: Vec<Domain>,
+    asked: AtomicUsize,
 }
 
 pub(crate) fn domain(text: &str) -> Domain {
@@ -58,7 +62,28 @@ impl Zone {
         self
     }
 
-    fn find<T: Clone>(&self, map: &HashMap<Domain, Vec<T>>, name: &Domain) -> Answer<T> {
+    /// The PTR names of this address are not told.
+    pub(crate) fn failing_pointer(mut self, address: &str) -> Self {
+        self.failing_pointers.push(ip(address));
+        self
+    }
+
+    /// A question for this name is never answered.
+    pub(crate) fn hanging(mut self, name: &str) -> Self {
+        self.hanging.push(domain(name));
+        self
+    }
+
+    /// How many questions there were.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    async fn find<T: Clone>(&self, map: &HashMap<Domain, Vec<T>>, name: &Domain) -> Answer<T> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.hanging.contains(name) {
+            std::future::pending::<()>().await;
+        }
         if self.failing.contains(name) {
             return Err(LookupError::Temporary("told to fail".to_owned()));
         }
@@ -71,18 +96,22 @@ type Answer<T> = Result<Vec<T>, LookupError>;
 #[async_trait]
 impl Resolver for Zone {
     async fn mx(&self, name: &Domain) -> Answer<Mx> {
-        self.find(&self.mx, name)
+        self.find(&self.mx, name).await
     }
 
     async fn addresses(&self, name: &Domain) -> Answer<IpAddr> {
-        self.find(&self.addresses, name)
+        self.find(&self.addresses, name).await
     }
 
     async fn txt(&self, name: &Domain) -> Answer<Vec<u8>> {
-        self.find(&self.txt, name)
+        self.find(&self.txt, name).await
     }
 
     async fn names(&self, address: IpAddr) -> Answer<Domain> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.failing_pointers.contains(&address) {
+            return Err(LookupError::Temporary("told to fail".to_owned()));
+        }
         self.names
             .get(&address)
             .cloned()
