@@ -129,3 +129,47 @@ pub struct ArcFound {
 /// each method, such as `spf=pass smtp.mailfrom=x.example`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthResults(pub Vec<String>);
+
+/// What is to be done about a sender who may not appear from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForgedAction {
+    /// Only this note.
+    Note,
+    /// The message is taken and dropped.
+    Discard,
+    /// The message is taken and held for the operator.
+    Hold,
+    /// The client hears a refusal.
+    Reject,
+}
+
+impl fmt::Display for ForgedAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Discard => "discard",
+            Self::Hold => "hold",
+            Self::Reject => "reject",
+        })
+    }
+}
+
+/// One address that may not appear from outside, and does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forged {
+    /// `envelope`, or the header field.
+    pub field: &'static str,
+    /// The address, as it was looked up.
+    pub address: String,
+    /// Which line of which list has it.
+    pub listed: String,
+    /// What the list says to do.
+    pub action: ForgedAction,
+    /// Why nothing is done all the same.
+    pub spared: Option<String>,
+}
+
+/// Transaction note: the forged senders that were found, the first of them if they are many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForgedFound(pub Vec<Forged>);

@@ -12,6 +12,7 @@
 mod backend;
 mod exempt;
 mod filtered;
+mod forged_sender;
 mod gtube;
 mod options;
 mod quarantine;
@@ -23,6 +24,7 @@ mod reverse_dns;
 mod rspamd;
 mod scan;
 mod scan_server;
+mod sources;
 mod spamassassin;
 pub mod spf;
 mod stranger;
@@ -31,7 +33,9 @@ mod surroundings;
 mod testing;
 
 pub use filtered::{Filtered, Placing};
+pub use forged_sender::is_forged_sender;
 pub use options::{BadValue, BuildError, ListSpec, Options};
 pub use quarantine::BUILT_IN;
 pub use registry::{Build, Entry, PLUGINS, build, names};
+pub use sources::{Renew, Sources};
 pub use surroundings::{AsideError, Common, Surroundings};

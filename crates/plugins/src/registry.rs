@@ -8,7 +8,9 @@ use posthouse_hook::Plugin;
 
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
-use crate::{gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin};
+use crate::{
+    forged_sender, gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin,
+};
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
 /// which trails, logs and scans know it.
@@ -50,6 +52,11 @@ pub const PLUGINS: &[Entry] = &[
         "relay_domains",
         "takes recipients in listed domains from any client",
         relay_domains::build,
+    ),
+    entry(
+        "forged_sender",
+        "refuses senders that may not appear from outside",
+        forged_sender::build,
     ),
     entry(
         "quarantine",

@@ -8,6 +8,7 @@ use posthouse_store::Store;
 
 use crate::filtered::Filtered;
 use crate::options::{BadValue, BuildError, ListSpec};
+use crate::sources::Renew;
 
 /// What all plugins share. A clone shares it too.
 #[derive(Clone)]
@@ -62,6 +63,10 @@ pub trait Surroundings {
     /// A list of addresses and domains, kept up to date while the program runs. The error names
     /// the entry.
     fn addresses(&mut self, spec: &ListSpec) -> Result<Live<AddressList>, String>;
+
+    /// Makes something of files now, and again whenever one of them changes while the program runs.
+    /// The error names file, line and entry.
+    fn keep(&mut self, made: Box<dyn Renew>) -> Result<(), String>;
 
     /// The chain of that name, to be run aside.
     fn chain(&mut self, name: &str) -> Result<Arc<Chain>, AsideError>;

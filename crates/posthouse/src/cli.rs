@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and which command answers. Exit codes: 0, 1 (it
 //! failed), 2 (wrong use).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,6 +33,8 @@ enum Command {
     Chain(ChainArgs),
     /// Run a message through the chain without queueing it, and tell what each plugin said
     Explain(ExplainArgs),
+    /// Tell which senders of a message are forged, and what would be done about them
+    Forged(ForgedArgs),
     /// How much waits, how much is held, and what to look at
     Status(StatusArgs),
     /// The queue: what waits for the next hop
@@ -104,6 +106,34 @@ pub(crate) struct ExplainArgs {
     /// The chain [default: the first listener's]
     #[arg(long, value_name = "NAME")]
     pub(crate) chain: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A message, and who brings it.
+#[derive(Args)]
+pub(crate) struct ForgedArgs {
+    /// The message, or its header section; `-` is standard input
+    pub(crate) file: PathBuf,
+    /// The reverse-path
+    #[arg(long, value_name = "ADDRESS", default_value = "<>")]
+    pub(crate) from: String,
+    /// The client's address
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) client: IpAddr,
+    /// The client's HELO name
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub(crate) helo: String,
+    /// The user that the client authenticated as
+    #[arg(long, value_name = "USER")]
+    pub(crate) auth: Option<String>,
+    /// The chain [default: the first listener's]
+    #[arg(long, value_name = "NAME", conflicts_with = "listener")]
+    pub(crate) chain: Option<String>,
+    /// The chain of the listener at this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listener: Option<SocketAddr>,
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -418,6 +448,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Check => commands::check::run(config),
         Command::Chain(args) => commands::chain::run(config, args),
         Command::Explain(args) => commands::explain::run(config, args),
+        Command::Forged(args) => commands::forged::run(config, args),
         Command::Status(args) => commands::status::run(config, args),
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),

@@ -14,12 +14,15 @@ use posthouse_hook::{
 use super::{Zone, ip};
 use crate::filtered::Filtered;
 use crate::options::{BuildError, ListSpec};
+use crate::sources::{Renew, Sources};
 use crate::surroundings::{AsideError, Common, Surroundings};
 
 /// Ours are `isp.example`, 192.0.2.0/24, and the server 192.0.2.10.
 pub(crate) struct Parts {
     pub(crate) common: Common,
     pub(crate) chains: HashMap<String, Arc<Chain>>,
+    /// What was made of files, with the files: to be renewed by hand.
+    pub(crate) kept: Vec<(Box<dyn Renew>, Sources)>,
 }
 
 impl Parts {
@@ -45,6 +48,7 @@ impl Parts {
         Self {
             common,
             chains: HashMap::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -93,6 +97,13 @@ impl Surroundings for Parts {
             .iter()
             .try_for_each(|entry| list.add(entry))?;
         Ok(Live::new(list))
+    }
+
+    fn keep(&mut self, mut made: Box<dyn Renew>) -> Result<(), String> {
+        let mut sources = Sources::default();
+        made.renew(&mut sources)?;
+        self.kept.push((made, sources));
+        Ok(())
     }
 
     fn chain(&mut self, name: &str) -> Result<Arc<Chain>, AsideError> {

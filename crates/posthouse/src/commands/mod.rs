@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 mod erase;
 pub(crate) mod explain;
+pub(crate) mod forged;
 pub(crate) mod held;
 pub(crate) mod letters;
 pub(crate) mod observe;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use posthouse_hook::{AddressList, Chain, DomainList, Live, NetworkList, OnError, Span, Step};
-use posthouse_plugins::{AsideError, BuildError, Common, ListSpec, Surroundings};
+use posthouse_plugins::{AsideError, BuildError, Common, ListSpec, Renew, Surroundings};
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
 use toml::Spanned;
@@ -224,6 +224,10 @@ impl Surroundings for Builder<'_> {
 
     fn addresses(&mut self, spec: &ListSpec) -> Result<Live<AddressList>, String> {
         self.lists.open(spec)
+    }
+
+    fn keep(&mut self, made: Box<dyn Renew>) -> Result<(), String> {
+        self.lists.keep(made)
     }
 
     fn chain(&mut self, name: &str) -> Result<Arc<Chain>, AsideError> {

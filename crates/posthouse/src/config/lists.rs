@@ -2,14 +2,11 @@
 //!
 //! A list is swapped whole. A new version with a fault is refused and the old one kept.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use posthouse_hook::{AddressList, DomainList, Live, NetworkList};
-use posthouse_plugins::ListSpec;
+use posthouse_plugins::{ListSpec, Renew, Sources};
 
-/// Largest list file in octets: a list is held in memory.
-const MAX_FILE: u64 = 256 << 20;
 const FILE: &str = "file:";
 
 /// A list type: how one entry is added.
@@ -32,130 +29,90 @@ entries!(AddressList, DomainList, NetworkList);
 /// Every list that the configuration names, to be read again on change.
 #[derive(Default)]
 pub(crate) struct Lists {
-    /// Relative file names start here: where the configuration is.
-    base: PathBuf,
-    read: Vec<Box<dyn Reload>>,
+    /// Relative file names start where the configuration is.
+    none: Sources,
+    watched: Vec<Watched>,
 }
 
-/// What one reload of one list came to.
-enum Reloaded {
-    Unchanged,
-    Swapped(String),
-    Refused(String),
-}
-
-trait Reload: Send {
-    fn reload(&mut self, base: &Path) -> Reloaded;
+/// A list, and the files that it was last made of.
+struct Watched {
+    list: Box<dyn Renew>,
+    sources: Sources,
 }
 
 struct Listed<L> {
     spec: ListSpec,
     live: Live<L>,
-    seen: Vec<Option<Stamp>>,
 }
-
-/// By what a change of a file is noticed.
-type Stamp = (SystemTime, u64, u64);
 
 impl Lists {
     /// Lists whose relative file names start at `base`.
     pub(crate) fn new(base: &Path) -> Self {
         Self {
-            base: base.to_owned(),
-            read: Vec::new(),
+            none: Sources::new(base),
+            watched: Vec::new(),
         }
     }
 
     /// Reads a list. Only lists with files are read again.
     pub(crate) fn open<L: Entries>(&mut self, spec: &ListSpec) -> Result<Live<L>, String> {
-        let seen = stamps(spec, &self.base);
-        let live = Live::new(read::<L>(spec, &self.base)?);
-        if !seen.is_empty() {
-            self.read.push(Box::new(Listed {
-                spec: spec.clone(),
-                live: live.clone(),
-                seen,
-            }));
-        }
+        let live = Live::default();
+        self.keep(Box::new(Listed::<L> {
+            spec: spec.clone(),
+            live: live.clone(),
+        }))?;
         Ok(live)
+    }
+
+    /// Makes something of files, and makes it again when one of them changes.
+    pub(crate) fn keep(&mut self, mut list: Box<dyn Renew>) -> Result<(), String> {
+        let mut sources = self.none.clone();
+        list.renew(&mut sources)?;
+        if !sources.is_empty() {
+            self.watched.push(Watched { list, sources });
+        }
+        Ok(())
     }
 
     /// Reads every list again whose files have changed, and logs what came of it.
     pub(crate) fn reload(&mut self) {
-        for list in &mut self.read {
-            match list.reload(&self.base) {
-                Reloaded::Unchanged => {}
-                Reloaded::Swapped(spec) => tracing::info!(list = spec, "list read again"),
-                Reloaded::Refused(why) => {
-                    tracing::error!(why, "list has a fault; the old one is kept")
-                }
+        let changed = self.watched.iter_mut().filter(|w| w.sources.changed());
+        for Watched { list, sources } in changed {
+            sources.clear();
+            match list.renew(sources) {
+                Ok(()) => tracing::info!(list = list.name(), "list read again"),
+                Err(why) => tracing::error!(why, "list has a fault; the old one is kept"),
             }
         }
     }
 }
 
-impl<L: Entries> Reload for Listed<L> {
-    fn reload(&mut self, base: &Path) -> Reloaded {
-        let now = stamps(&self.spec, base);
-        if now == self.seen {
-            return Reloaded::Unchanged;
-        }
-        self.seen = now;
-        match read::<L>(&self.spec, base) {
-            Ok(list) => {
-                self.live.swap(list);
-                Reloaded::Swapped(self.spec.to_string())
+impl<L: Entries> Renew for Listed<L> {
+    fn renew(&mut self, sources: &mut Sources) -> Result<(), String> {
+        let mut list = L::default();
+        for entry in self.spec.entries() {
+            match entry.strip_prefix(FILE) {
+                Some(name) => read_file(&mut list, Path::new(name), sources)?,
+                None => list.add(entry)?,
             }
-            Err(why) => Reloaded::Refused(why),
         }
+        self.live.swap(list);
+        Ok(())
     }
-}
 
-/// The files that a list names.
-fn files<'a>(spec: &'a ListSpec, base: &'a Path) -> impl Iterator<Item = PathBuf> + 'a {
-    let names = spec.entries().iter().filter_map(|e| e.strip_prefix(FILE));
-    names.map(|name| base.join(name))
-}
-
-fn stamps(spec: &ListSpec, base: &Path) -> Vec<Option<Stamp>> {
-    use std::os::unix::fs::MetadataExt as _;
-    let stamp = |file: PathBuf| {
-        let meta = std::fs::metadata(file).ok()?;
-        Some((meta.modified().ok()?, meta.len(), meta.ino()))
-    };
-    files(spec, base).map(stamp).collect()
-}
-
-fn read<L: Entries>(spec: &ListSpec, base: &Path) -> Result<L, String> {
-    let mut list = L::default();
-    for entry in spec.entries() {
-        match entry.strip_prefix(FILE) {
-            Some(name) => read_file(&mut list, &base.join(name))?,
-            None => list.add(entry)?,
-        }
+    fn name(&self) -> String {
+        self.spec.to_string()
     }
-    Ok(list)
 }
 
 /// One entry a line; `#` begins a comment.
-fn read_file<L: Entries>(list: &mut L, file: &Path) -> Result<(), String> {
-    let place = file.display();
-    let size = std::fs::metadata(file)
-        .map_err(|e| format!("{place}: {e}"))?
-        .len();
-    if size > MAX_FILE {
-        return Err(format!(
-            "{place}: {size} octets are more than the {MAX_FILE} allowed"
-        ));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{place}: {e}"))?;
-    // Some editors begin a file with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+fn read_file<L: Entries>(list: &mut L, name: &Path, sources: &mut Sources) -> Result<(), String> {
+    let text = sources.read(name)?;
     for (at, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();
         if !entry.is_empty() {
             list.add(entry)
-                .map_err(|error| format!("{place}:{}: {error}", at + 1))?;
+                .map_err(|error| format!("{}:{}: {error}", sources.path(name).display(), at + 1))?;
         }
     }
     Ok(())

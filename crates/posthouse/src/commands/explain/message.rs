@@ -5,13 +5,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::Failure;
+use crate::commands::Failure;
 
 /// Largest message that is explained, in octets.
 const MAX_MESSAGE: u64 = 256 << 20;
 
 /// The message with CRLF line ends, as a client would send it.
-pub(super) fn read(file: &Path) -> Result<Bytes, Failure> {
+pub(in crate::commands) fn read(file: &Path) -> Result<Bytes, Failure> {
     let open = || -> io::Result<Box<dyn Read>> {
         match file.to_str() {
             Some("-") => Ok(Box::new(io::stdin())),

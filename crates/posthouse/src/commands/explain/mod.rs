@@ -1,13 +1,13 @@
 //! `posthouse explain`: a message goes through the chain without being queued, and the trail says
 //! what each plugin found, which cell that is, and what would become of it.
 
-mod message;
-mod session;
+pub(super) mod message;
+pub(super) mod session;
 mod told;
 
 use std::path::Path;
 
-use posthouse_hook::{Chain, ForwardPath, ReversePath};
+use posthouse_hook::{AddressError, Chain, ForwardPath, ReversePath};
 
 use super::{Failure, Outcome, block_on, chains_of, load};
 use crate::cli::ExplainArgs;
@@ -23,8 +23,8 @@ pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> Outcome {
     let message = message::read(&args.file)?;
     let explained = block_on(async {
         let (chains, _lists) = chains_of(&loaded)?;
-        let chain = chain(&loaded, &chains, args)?;
-        let mut session = session::of(args);
+        let chain = chain(&loaded, &chains, args.chain.as_ref())?;
+        let mut session = session::of(args.client, &args.helo, args.auth.as_ref());
         let ended = converse(chain, &mut session, envelope, message).await;
         Explained::of(&loaded, session, ended)
     })?;
@@ -37,29 +37,35 @@ pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> Outcome {
 }
 
 fn envelope(args: &ExplainArgs) -> Result<Envelope, Failure> {
-    let wrong = |text: &str, error| Failure::Usage(format!("`{text}`: {error}"));
-    let bare = |text: &str| {
-        text.trim_start_matches('<')
-            .trim_end_matches('>')
-            .to_owned()
-    };
-    let from = ReversePath::from_address(&bare(&args.from)).map_err(|e| wrong(&args.from, e))?;
-    let to = args
-        .to
-        .iter()
-        .map(|text| ForwardPath::from_address(&bare(text)).map_err(|e| wrong(text, e)))
-        .collect::<Result<_, _>>()?;
-    Ok(Envelope { from, to })
+    let path =
+        |text: &String| ForwardPath::from_address(bare(text)).map_err(|error| wrong(text, &error));
+    Ok(Envelope {
+        from: reverse_path(&args.from)?,
+        to: args.to.iter().map(path).collect::<Result<_, _>>()?,
+    })
 }
 
-/// The chain that was asked for, or the first listener's.
-fn chain<'a>(
+/// The reverse-path that an option says, with or without brackets.
+pub(super) fn reverse_path(text: &str) -> Result<ReversePath, Failure> {
+    ReversePath::from_address(bare(text)).map_err(|error| wrong(text, &error))
+}
+
+fn wrong(text: &str, error: &AddressError) -> Failure {
+    Failure::Usage(format!("`{text}`: {error}"))
+}
+
+fn bare(text: &str) -> &str {
+    text.trim_start_matches('<').trim_end_matches('>')
+}
+
+/// The chain of that name, or the first listener's.
+pub(super) fn chain<'a>(
     loaded: &Loaded,
     chains: &'a Chains,
-    args: &ExplainArgs,
+    asked: Option<&String>,
 ) -> Result<&'a Chain, Failure> {
     let first = || loaded.config.listener.first().map(|l| l.chain.get_ref());
-    let Some(name) = args.chain.as_ref().or_else(first) else {
+    let Some(name) = asked.or_else(first) else {
         let why = "there is no listener; name a chain with --chain";
         return Err(Failure::Usage(why.to_owned()));
     };

@@ -1,6 +1,6 @@
 //! The session that a client would have, without a socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,22 +9,20 @@ use posthouse_hook::{
     ReversePath, Session, SystemClock, Transaction, Verdict,
 };
 
-use crate::cli::ExplainArgs;
-
 /// From whom, and to whom.
 pub(super) struct Envelope {
     pub(super) from: ReversePath,
     pub(super) to: Vec<ForwardPath>,
 }
 
-/// A session with the client that was asked for.
-pub(super) fn of(args: &ExplainArgs) -> Session {
-    let client = SocketAddr::new(args.client, 0);
+/// A session with that client, under its HELO name and as the user that it authenticated as.
+pub(in crate::commands) fn of(client: IpAddr, helo: &str, auth: Option<&String>) -> Session {
+    let client = SocketAddr::new(client, 0);
     let local = SocketAddr::from(([127, 0, 0, 1], 25));
     let mut session = Session::new(Id(0), client, local, SystemClock.now());
-    session.helo = Some(args.helo.clone());
+    session.helo = Some(helo.to_owned());
     session.esmtp = true;
-    session.auth.clone_from(&args.auth);
+    session.auth = auth.cloned();
     session
 }
 
@@ -67,7 +65,11 @@ async fn transact(
     Ok((tx, verdict))
 }
 
-async fn greet(chain: &Chain, session: &mut Session) -> Result<(), Refusal> {
+/// Connects, says HELO, and authenticates if there is a user.
+pub(in crate::commands) async fn greet(
+    chain: &Chain,
+    session: &mut Session,
+) -> Result<(), Refusal> {
     chain.connect(session).await?;
     chain.helo(session).await?;
     if session.auth.is_some() {
@@ -97,7 +99,8 @@ async fn take_recipients(
     Ok(())
 }
 
-fn header_of(message: &Bytes) -> Message {
+/// A message of which there is only the header section yet.
+pub(in crate::commands) fn header_of(message: &Bytes) -> Message {
     let end = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at + 4);
     Message {
         header: Arc::new(Header::parse(message.slice(..end))),
