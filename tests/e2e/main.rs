@@ -17,6 +17,7 @@ mod docs;
 mod erase;
 mod explain;
 mod feedback;
+mod forged_sender;
 mod full_disk;
 mod gate;
 mod letters;

@@ -11,7 +11,9 @@ use posthouse_hook::{
     Mx, NetworkList, OnError, Recipient, Resolver, ReversePath, Session, Step, SystemClock,
     Timestamp, Transaction, Verdict,
 };
-use posthouse_plugins::{AsideError, BuildError, Common, ListSpec, Surroundings, build};
+use posthouse_plugins::{
+    AsideError, BuildError, Common, ListSpec, Renew, Sources, Surroundings, build,
+};
 
 /// The client of [`ask`].
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -109,6 +111,10 @@ impl Surroundings for Alone {
 
     fn addresses(&mut self, _spec: &ListSpec) -> Result<Live<AddressList>, String> {
         Ok(Live::default())
+    }
+
+    fn keep(&mut self, mut made: Box<dyn Renew>) -> Result<(), String> {
+        made.renew(&mut Sources::default())
     }
 
     fn chain(&mut self, name: &str) -> Result<Arc<Chain>, AsideError> {
