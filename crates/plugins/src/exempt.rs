@@ -44,10 +44,6 @@ impl Exempt {
 
     /// Whether this exempts a sender of that domain: its own proof, or that of a domain above or
     /// below it (relaxed alignment, RFC 7489 §3.1).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the policies about senders")
-    )]
     pub(crate) fn sender(self, tx: &Transaction, domain: &Domain) -> bool {
         match self {
             Self::Auth | Self::RelayClients => false,

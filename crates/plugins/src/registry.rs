@@ -9,7 +9,8 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    forged_sender, gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin,
+    forged_sender, gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd,
+    spamassassin,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under

@@ -16,6 +16,7 @@ use super::lines::List;
 use crate::exempt::Exempt;
 use crate::options::{BadValue, BuildError, ListSpec, Options};
 use crate::sources::Renew;
+use crate::stranger::exempt_default;
 use crate::surroundings::Surroundings;
 
 /// What stands for the configuration's own list.
@@ -33,7 +34,7 @@ struct Config {
     /// Which clients that is held against.
     clients: Option<ListSpec>,
     /// Who may all the same.
-    #[serde(default = "known_clients")]
+    #[serde(default = "exempt_default")]
     exempt: Vec<Exempt>,
     /// Where senders are looked for.
     #[serde(default = "envelope_and_from")]
@@ -50,10 +51,6 @@ struct Config {
     /// Whether a domain that looks like a listed one counts as that.
     #[serde(default = "yes")]
     look_alikes: bool,
-}
-
-fn known_clients() -> Vec<Exempt> {
-    vec![Exempt::Auth, Exempt::RelayClients]
 }
 
 fn envelope_and_from() -> Vec<Part> {
