@@ -87,13 +87,37 @@ impl Transaction {
     /// Puts a header field of ours above the message, above what was put there before. The value is
     /// one line: what could end it is replaced.
     pub fn prepend(&mut self, name: &str, value: &str) {
-        let line = |c: char| if c.is_control() { ' ' } else { c };
-        let value: String = value.chars().map(line).collect();
+        self.prepend_folded(name, &[value]);
+    }
+
+    /// The same with a value of several lines, each but the first folded onto a line of its own
+    /// (RFC 5322 §2.2.3). Lines without a visible character are left out.
+    pub fn prepend_folded(&mut self, name: &str, lines: &[impl AsRef<str>]) {
+        let lines = lines
+            .iter()
+            .map(|line| line.as_ref().replace(char::is_control, " "));
+        let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
+        let value = lines.join("\r\n\t");
         self.received.insert_str(0, &format!("{name}: {value}\r\n"));
     }
 
     /// The dispositions, in the order of the recipients.
     pub fn dispositions(&self) -> impl Iterator<Item = Disposition> + '_ {
         self.recipients.iter().map(|r| r.disposition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_ours_ends_where_it_should() {
+        let mut tx = Transaction::new(Id(1), Timestamp(0), ReversePath::Null);
+        tx.received = "Received: x\r\n".to_owned();
+        tx.prepend("A", "one\r\nEvil: two");
+        tx.prepend_folded("B", &["one;", " ", "two\r\n\r\nthree"]);
+        let want = "B: one;\r\n\ttwo    three\r\nA: one  Evil: two\r\nReceived: x\r\n";
+        assert_eq!(tx.received, want);
     }
 }

@@ -5,11 +5,16 @@
 //! state or knows the configuration file: options come through [`build`], all else through
 //! [`Surroundings`].
 
+mod arc;
+mod authentication_results;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "for the plugins that ask backends")
 )]
 mod backend;
+mod clause;
+mod dkim;
+mod dmarc;
 mod exempt;
 mod filtered;
 mod forged_sender;

@@ -9,8 +9,8 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    forged_sender, gtube, quarantine, relay_clients, relay_domains, reverse_dns, rspamd,
-    spamassassin,
+    arc, authentication_results, dkim, dmarc, forged_sender, gtube, quarantine, relay_clients,
+    relay_domains, reverse_dns, rspamd, spamassassin, spf,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -44,6 +44,7 @@ pub const PLUGINS: &[Entry] = &[
         "takes any recipient from listed networks and authenticated clients",
         relay_clients::build,
     ),
+    entry("spf", "judges the envelope sender by SPF", spf::build),
     entry(
         "reverse_dns",
         "notes the client's confirmed name; may refuse clients without one",
@@ -53,6 +54,18 @@ pub const PLUGINS: &[Entry] = &[
         "relay_domains",
         "takes recipients in listed domains from any client",
         relay_domains::build,
+    ),
+    entry("dkim", "verifies DKIM signatures", dkim::build),
+    entry("arc", "verifies ARC chains", arc::build),
+    entry(
+        "dmarc",
+        "asks whether SPF or DKIM prove header From",
+        dmarc::build,
+    ),
+    entry(
+        "authentication_results",
+        "writes what was found of the sender above the message",
+        authentication_results::build,
     ),
     entry(
         "forged_sender",

@@ -61,6 +61,18 @@ refusals! {
     bare_line_end: 554 5 . 6 . 0 "Message has a bare CR or LF";
     /// 554: a mail loop, by the count of Received fields (RFC 5321 §6.3).
     too_many_hops: 554 5 . 4 . 6 "Too many hops";
+    /// 550: SPF says that the client may not send for that domain (RFC 7372 §3.2).
+    spf_failed: 550 5 . 7 . 23 "SPF validation failed";
+    /// 550: the sender's SPF record is broken (RFC 7372 §3.2).
+    spf_broken: 550 5 . 7 . 24 "SPF validation error";
+    /// 451: DNS did not answer for SPF (RFC 7372 §3.2).
+    spf_unknown: 451 4 . 7 . 24 "SPF validation error, try again later";
+    /// 550: DMARC fails, and the domain of header From asks for this (RFC 7489 §10.3, RFC 7372 §3.3).
+    dmarc_failed: 550 5 . 7 . 26 "The domain in header From asks to refuse mail that fails DMARC";
+    /// 451: DNS did not answer for DMARC.
+    dmarc_unknown: 451 4 . 7 . 26 "DMARC could not be checked, try again later";
+    /// 550: the message has results of authentication in our name that we did not find.
+    forged_results: 550 5 . 7 . 1 "Message has an Authentication-Results field in our name";
     /// 452: no room in the store.
     no_room: 452 4 . 3 . 1 "Insufficient system storage";
     /// 451: the store or a plugin failed, or the deadline passed.

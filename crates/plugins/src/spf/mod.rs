@@ -6,6 +6,7 @@
 
 mod evaluate;
 mod macros;
+mod plugin;
 mod record;
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use posthouse_hook::{Domain, Resolver, Spf};
 
 use evaluate::Evaluation;
+pub(crate) use plugin::build;
 
 /// Who sends, from where: what SPF is asked about, and what macros expand to.
 pub(crate) struct Identity<'a> {
