@@ -55,6 +55,7 @@ mod sender_choice;
 mod smuggling;
 mod sync_before_250;
 mod templates;
+mod verify;
 mod web_alike;
 mod web_axe;
 mod web_browser;

@@ -87,11 +87,13 @@ impl Alone {
             our_networks: Live::default(),
             our_servers: Live::default(),
             resolver: Arc::new(OneClient),
+            next_hop: None,
             clock: Arc::new(SystemClock),
             store: None,
             link_len: 57,
             filtered: posthouse_plugins::Filtered::default(),
             templates: None,
+            base: std::path::PathBuf::new(),
         })
     }
 }

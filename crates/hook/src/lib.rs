@@ -41,7 +41,8 @@ pub use outcome::{Disposition, Kept, Outcome, Verdict, Why};
 pub use plugin::{Lesson, Plugin, PluginError};
 pub use point::HookPoint;
 pub use ports::{
-    Clock, Commit, CommitError, LookupError, Mx, Receipt, Resolver, Rows, SystemClock,
+    Callout, Clock, Commit, CommitError, LookupError, Mx, NextHop, Receipt, Resolver, Rows,
+    SystemClock,
 };
 pub use reply::{Enhanced, Refusal, Reply, ReplyError};
 pub use session::Session;

@@ -131,8 +131,10 @@ pub struct AddressList {
 }
 
 impl AddressList {
-    /// Adds `ann@example.com`, `example.com` or `.example.com`; the error is for the operator.
+    /// Adds `ann@example.com`, `example.com`, which may be written `@example.com`, or `.example.com`;
+    /// the error is for the operator.
     pub fn add(&mut self, entry: &str) -> Result<(), String> {
+        let entry = entry.strip_prefix('@').unwrap_or(entry);
         if !entry.contains('@') && !entry.starts_with("mx:") {
             return self.domains.add(entry);
         }
@@ -222,12 +224,13 @@ mod tests {
     #[test]
     fn addresses_and_whole_domains_are_listed() {
         let mut list = AddressList::default();
-        for entry in ["Ann@example.com", "example.net"] {
+        for entry in ["Ann@example.com", "example.net", "@example.org"] {
             list.add(entry).expect("valid");
         }
         let listed = |text| list.contains(&ReversePath::parse(text).expect("valid"));
         assert!(listed("<ann@EXAMPLE.com>"));
         assert!(listed("<anybody@example.net>"));
+        assert!(listed("<anybody@example.org>"));
         assert!(!listed("<bob@example.com>"));
         assert!(!listed("<>"));
         assert!(list.add("mx:example.net").is_err());

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::address::{Domain, ForwardPath};
+use crate::address::{Domain, ForwardPath, ReversePath};
 use crate::facts::Row;
 use crate::id::Id;
 use crate::link::Link;
@@ -106,4 +106,26 @@ pub trait Resolver: Send + Sync {
 pub trait Rows: Send + Sync {
     /// The row of a recipient; an error if DNS did not answer.
     async fn row(&self, to: &ForwardPath) -> Result<Row, LookupError>;
+}
+
+/// What the next hop of a recipient says when it is asked without a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callout {
+    /// It would take the recipient.
+    Yes,
+    /// It refuses the recipient for good (5yz). Its reply is for the log, never for a client.
+    No(String),
+    /// It did not say: it could not be reached, refused somebody else than the recipient, or only for
+    /// now. Why is for the log.
+    Unknown(String),
+    /// Nobody was asked: the recipient has no fixed next hop.
+    Elsewhere,
+}
+
+/// Asks whether the next hop of a recipient takes it. Implemented by the relay, through its routes;
+/// nobody whom the operator does not name there is ever asked.
+#[async_trait]
+pub trait NextHop: Send + Sync {
+    /// MAIL from `from` and RCPT to `to`, and nothing more.
+    async fn callout(&self, from: &ReversePath, to: &ForwardPath) -> Callout;
 }

@@ -7,12 +7,9 @@
 
 mod arc;
 mod authentication_results;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the plugins that ask backends")
-)]
 mod backend;
 mod clause;
+mod directory;
 mod dkim;
 mod dmarc;
 mod exempt;
@@ -36,6 +33,7 @@ mod stranger;
 mod surroundings;
 #[cfg(test)]
 mod testing;
+mod verify;
 
 pub use filtered::{Filtered, Placing};
 pub use forged_sender::is_forged_sender;

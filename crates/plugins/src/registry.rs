@@ -10,7 +10,7 @@ use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
     arc, authentication_results, dkim, dmarc, forged_sender, gtube, quarantine, relay_clients,
-    relay_domains, reverse_dns, rspamd, spamassassin, spf,
+    relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -39,6 +39,16 @@ const fn entry(name: &'static str, summary: &'static str, build: Build) -> Entry
 
 /// Every plugin, in the order in which a chain usually has them.
 pub const PLUGINS: &[Entry] = &[
+    entry(
+        "verify_sender",
+        "refuses senders of our domains that do not exist",
+        verify::build_sender,
+    ),
+    entry(
+        "verify_recipient",
+        "refuses recipients in our domains that do not exist",
+        verify::build_recipient,
+    ),
     entry(
         "relay_clients",
         "takes any recipient from listed networks and authenticated clients",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use posthouse_hook::{AddressList, Chain, Clock, DomainList, Live, NetworkList, Resolver};
+use posthouse_hook::{AddressList, Chain, Clock, DomainList, Live, NetworkList, NextHop, Resolver};
 use posthouse_store::Store;
 
 use crate::filtered::Filtered;
@@ -23,6 +23,8 @@ pub struct Common {
     pub our_servers: Live<NetworkList>,
     /// DNS.
     pub resolver: Arc<dyn Resolver>,
+    /// Asks next hops; none where there is no relay.
+    pub next_hop: Option<Arc<dyn NextHop>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The ledger; none when nothing is kept (`check`, `explain` without a state directory).
@@ -33,6 +35,8 @@ pub struct Common {
     pub filtered: Filtered,
     /// Where an operator's own templates are; those that are missing there are built in.
     pub templates: Option<PathBuf>,
+    /// Relative file names in the configuration start here.
+    pub base: PathBuf,
 }
 
 /// Why a chain cannot be run aside.

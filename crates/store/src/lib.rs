@@ -23,6 +23,7 @@ mod judged;
 mod keeping;
 mod keyfile;
 mod letters;
+mod lookup;
 mod model;
 mod newest;
 mod observed;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use handoff::Reserved;
 pub use intake::would_cause_letters;
+pub use lookup::{Lookup, LookupFault};
 pub use model::{
     Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
     ClaimedRecipient, Confirmed, CopyId, Correspondent, Counts, Done, Erased, Errand, ErrandKind,

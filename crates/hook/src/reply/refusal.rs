@@ -77,6 +77,8 @@ refusals! {
     no_room: 452 4 . 3 . 1 "Insufficient system storage";
     /// 451: the store or a plugin failed, or the deadline passed.
     local_error: 451 4 . 3 . 0 "Local error, try again later";
+    /// 451: the directory that knows who exists gave no answer (RFC 3463 X.4.3).
+    directory_down: 451 4 . 4 . 3 "Address cannot be verified now, try again later";
     /// 421: too many sessions; closes.
     too_many_sessions: 421 4 . 7 . 0 "Too many connections, try again later" closing;
     /// 421: too many errors; closes.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,13 @@ impl Parts {
             our_networks: Live::new(networks),
             our_servers: Live::new(servers),
             resolver: Arc::new(zone),
+            next_hop: None,
             clock: Arc::new(SystemClock),
             store: None,
             link_len: 80,
             filtered: Filtered::default(),
             templates: None,
+            base: PathBuf::new(),
         };
         Self {
             common,

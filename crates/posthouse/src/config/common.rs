@@ -30,6 +30,8 @@ pub(crate) fn common(
         link_len: LinkKey::new([0; 32], &base).link_len(),
         filtered: Filtered::default(),
         templates: config.templates.clone(),
+        base: loaded.base().to_owned(),
+        next_hop: None,
         resolver,
         clock,
         store,
