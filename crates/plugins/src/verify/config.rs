@@ -42,7 +42,7 @@ macro_rules! tables {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct SenderTable {
-            $($(#[$pm])* $policy: $policy_type,)*
+            $($(#[$pm])* pub(super) $policy: $policy_type,)*
             $($(#[$dm])* $of: $of_type,)*
         }
 
@@ -50,7 +50,7 @@ macro_rules! tables {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct RecipientTable {
-            $($(#[$pm])* $policy: $policy_type,)*
+            $($(#[$pm])* pub(super) $policy: $policy_type,)*
             $($(#[$dm])* $of: $of_type,)*
         }
 

@@ -27,8 +27,8 @@ pub(crate) fn build(
     parts: &mut dyn Surroundings,
 ) -> Result<Arc<dyn Plugin>, BuildError> {
     let table: RecipientTable = options.read()?;
+    check_exempt(&table.exempt)?;
     let verifier = Verifier::build(name, table.into(), &WORDING, parts)?;
-    check_exempt(&verifier.policy().exempt)?;
     Ok(Arc::new(VerifyRecipient(verifier)))
 }
 

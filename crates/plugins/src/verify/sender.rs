@@ -34,9 +34,8 @@ pub(super) fn verifier(
     table: SenderTable,
     parts: &mut dyn Surroundings,
 ) -> Result<Verifier, BuildError> {
-    let verifier = Verifier::build(name, table.into(), &WORDING, parts)?;
-    check_exempt(&verifier.policy().exempt)?;
-    Ok(verifier)
+    check_exempt(&table.exempt)?;
+    Verifier::build(name, table.into(), &WORDING, parts)
 }
 
 /// Nothing of the message is known at mail.
