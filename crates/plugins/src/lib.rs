@@ -36,7 +36,7 @@ mod testing;
 mod verify;
 
 pub use filtered::{Filtered, Placing};
-pub use forged_sender::is_forged_sender;
+pub use forged_sender::{ForgedList, is_forged_sender};
 pub use options::{BadValue, BuildError, ListSpec, Options};
 pub use quarantine::BUILT_IN;
 pub use registry::{Build, Entry, PLUGINS, build, names};

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::canon;
 use super::readings::{BREAK, readings};
+use super::{canon, in_order};
 
 /// Most addresses of a message that are looked up.
 const MAX_ADDRESSES: usize = 1000;
@@ -22,7 +22,16 @@ pub(super) struct Addresses {
     seen: HashSet<String>,
     octets: usize,
     signs: usize,
-    look_alikes: bool,
+    taste: Taste,
+}
+
+/// What counts besides what surely is an address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taste {
+    /// The domain that one in another alphabet can be taken for.
+    pub(super) look_alikes: bool,
+    /// Addresses in the names of fields that leave no doubt.
+    pub(super) names: bool,
 }
 
 /// There is more in the fields than is looked at: no honest author list is so long.
@@ -30,13 +39,13 @@ pub(super) struct Addresses {
 pub(super) struct TooMuch;
 
 impl Addresses {
-    /// None yet; with what a domain can be taken for, if that is wanted.
-    pub(super) fn new(look_alikes: bool) -> Self {
+    /// None yet.
+    pub(super) fn new(taste: Taste) -> Self {
         Self {
             seen: HashSet::new(),
             octets: 0,
             signs: 0,
-            look_alikes,
+            taste,
         }
     }
 
@@ -49,10 +58,20 @@ impl Addresses {
         self.octets += value.len();
         let cut = self.octets.saturating_sub(MAX_OCTETS);
         let looked_at = &value[..value.len().saturating_sub(cut)];
-        for reading in readings(looked_at) {
-            self.reading(&reading, &mut tell)?;
+        match in_order::addresses(looked_at).filter(|_| !self.taste.names) {
+            Some(plain) => self.plain(&plain, &mut tell)?,
+            None => {
+                for reading in readings(looked_at) {
+                    self.reading(&reading, &mut tell)?;
+                }
+            }
         }
         if cut > 0 { Err(TooMuch) } else { Ok(()) }
+    }
+
+    fn plain(&mut self, all: &[String], tell: &mut impl FnMut(&str)) -> Result<(), TooMuch> {
+        let mut parts = all.iter().filter_map(|address| address.split_once('@'));
+        parts.try_for_each(|(local, domain)| self.address(local, domain, tell))
     }
 
     fn reading(&mut self, text: &str, tell: &mut impl FnMut(&str)) -> Result<(), TooMuch> {
@@ -82,7 +101,7 @@ impl Addresses {
             return Ok(());
         }
         let domain = canon::domain(domain);
-        let read = canon::look_alike(&domain).filter(|_| self.look_alikes);
+        let read = canon::look_alike(&domain).filter(|_| self.taste.look_alikes);
         for domain in [Some(domain), read].into_iter().flatten() {
             let address = format!("{local}@{domain}");
             if self.seen.contains(&address) {
@@ -197,9 +216,14 @@ mod tests {
 
     use super::*;
 
+    const ALL: Taste = Taste {
+        look_alikes: true,
+        names: true,
+    };
+
     fn all(value: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
-        let _ = Addresses::new(true).field(value, |a| found.push(a.to_owned()));
+        let _ = Addresses::new(ALL).field(value, |a| found.push(a.to_owned()));
         found
     }
 
@@ -278,10 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_no_address_where_that_is_wanted_and_sure() {
+        let taste = Taste {
+            names: false,
+            ..ALL
+        };
+        let finds = |value: &[u8]| {
+            let mut found = false;
+            let mut addresses = Addresses::new(taste);
+            let _ = addresses.field(value, |a| found |= a == "ceo@bank.example");
+            found
+        };
+        assert!(!finds(b"\"ceo@bank.example via L\" <l@x.example>"));
+        assert!(finds(b"\"ceo@bank.example\" <l@x.example> (doubt)"));
+        assert!(finds(b"L <l@x.example>, Boss <CEO@bank.example>"));
+        assert!(finds("L <ceo@b\u{430}nk.example>".as_bytes()));
+        assert!(finds(b"L <ceo@xn--bnk-6cd.example>"));
+    }
+
+    #[test]
     fn more_than_anybody_writes_is_too_much() {
         let many: String = (0..1001).map(|n| format!("a{n}@x.example,")).collect();
         let mut told = 0;
-        let result = Addresses::new(true).field(many.as_bytes(), |_| told += 1);
+        let result = Addresses::new(ALL).field(many.as_bytes(), |_| told += 1);
         assert_eq!((result, told), (Err(TooMuch), MAX_ADDRESSES));
         for hostile in [
             "@",
@@ -295,7 +338,7 @@ mod tests {
         ] {
             let long = hostile.repeat((2 << 20) / hostile.len());
             assert_eq!(
-                Addresses::new(true).field(long.as_bytes(), |_| {}),
+                Addresses::new(ALL).field(long.as_bytes(), |_| {}),
                 Err(TooMuch)
             );
         }

@@ -9,6 +9,7 @@ use posthouse_hook::{Refusal, ReplyError};
 use serde::Deserialize;
 
 use super::ForgedSender;
+use super::addresses::Taste;
 use super::clients::RuleList;
 use super::fields::Part;
 use super::hits::{Hit, Listed};
@@ -51,6 +52,9 @@ struct Config {
     /// Whether a domain that looks like a listed one counts as that.
     #[serde(default = "yes")]
     look_alikes: bool,
+    /// Whether an address in a display name counts, where it surely is a name.
+    #[serde(default = "yes")]
+    display_names: bool,
 }
 
 fn envelope_and_from() -> Vec<Part> {
@@ -150,7 +154,10 @@ fn listed(config: &Config, parts: &mut dyn Surroundings) -> Result<Listed, Build
         index,
         ours: (!ours.is_empty()).then(|| parts.common().our_domains.clone()),
         action: config.action,
-        look_alikes: config.look_alikes,
+        taste: Taste {
+            look_alikes: config.look_alikes,
+            names: config.display_names,
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use posthouse_hook::proofs::{Forged, ForgedAction, ForgedFound};
 use posthouse_hook::trail::{cut, visible};
 use posthouse_hook::{Domain, DomainList, Header, Live, ReversePath, Session, Transaction};
 
-use super::addresses::{Addresses, TooMuch};
+use super::addresses::{Addresses, Taste, TooMuch};
 use super::canon;
 use super::clients::Rule;
 use super::fields::{Part, fields};
@@ -62,7 +62,7 @@ pub(super) struct Listed {
     pub(super) index: Live<Index>,
     pub(super) ours: Option<Live<DomainList>>,
     pub(super) action: ForgedAction,
-    pub(super) look_alikes: bool,
+    pub(super) taste: Taste,
 }
 
 impl Listed {
@@ -85,7 +85,7 @@ impl Listed {
     }
 
     fn domains(&self, domain: &str) -> Vec<String> {
-        let read = canon::look_alike(domain).filter(|_| self.look_alikes);
+        let read = canon::look_alike(domain).filter(|_| self.taste.look_alikes);
         [Some(domain.to_owned()), read]
             .into_iter()
             .flatten()
@@ -96,7 +96,7 @@ impl Listed {
     pub(super) fn header(&self, header: &Header, look_at: &[Part]) -> Vec<Hit> {
         let index = self.index.load();
         let mut found = Vec::new();
-        let mut addresses = Addresses::new(self.look_alikes);
+        let mut addresses = Addresses::new(self.taste);
         for (part, value) in fields(header.raw(), look_at) {
             let tell = |address: &str| keep(&mut found, self.look_up(&index, part, address));
             if addresses.field(value, tell) == Err(TooMuch) {

@@ -9,8 +9,10 @@ mod config;
 mod fields;
 mod glob;
 mod hits;
+mod in_order;
 mod index;
 mod lines;
+mod list;
 mod readings;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use clients::{Rule, Rules, Scope};
 use config::Settings;
 use fields::Part;
 use hits::{Hit, Listed, Waiting};
+pub use list::ForgedList;
 
 /// See the module.
 struct ForgedSender {
