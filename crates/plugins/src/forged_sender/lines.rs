@@ -374,6 +374,15 @@ mod tests {
     }
 
     #[test]
+    fn files_include_one_another_sixteen_deep() {
+        let dir = Dir::new(&[("l17", "a.example")]);
+        (1..17).for_each(|n| dir.write(&format!("l{n}"), &format!("include l{}", n + 1)));
+        let live = dir.compile(&["file:l2"]).expect("sixteen");
+        assert_eq!(line_of(&live, "x@a.example"), Some(1));
+        assert!(dir.compile(&["file:l1"]).is_err(), "seventeen");
+    }
+
+    #[test]
     fn a_fault_in_an_included_file_keeps_the_old_list() {
         let dir = Dir::new(&[("l", "include more"), ("more", "a.example")]);
         let (mut list, live) = List::new(vec!["file:l".to_owned(), "c.example".to_owned()]);

@@ -194,10 +194,10 @@ async fn what_waits_for_a_proof_is_refused_without_one() {
         let options = format!("exempt = [\"{exempt}\"]");
         let mut bench = Bench::new(&options, "<x@bank.example>", HONEST);
         let Bench { chain, session, tx } = &mut bench;
-        assert!(
-            chain.mail(session, tx).await.is_ok(),
-            "not before the proof can be there"
-        );
+        let why = "not before the proof can be there";
+        assert!(chain.mail(session, tx).await.is_ok(), "{why}");
+        let early = chain.headers(session, tx).await.is_ok();
+        assert_eq!(early, exempt != "spf", "{why}");
         assert!(
             bench.said().await.starts_with("550 5.7.1 x@bank.example"),
             "{exempt}"
@@ -270,6 +270,22 @@ async fn hostile_headers_are_bounded_and_count_as_forged() {
         assert_eq!(said == "250", taken, "{}: {said}", &header[..40]);
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         assert!(bench.found().len() <= 20);
+    }
+}
+
+#[tokio::test]
+async fn of_many_findings_the_strictest_is_kept() {
+    let many: String = (0..100).map(|n| format!("a{n}@note.example, ")).collect();
+    for last in [
+        "ceo@corp.example, x@said.example",
+        "x@said.example, ceo@corp.example",
+    ] {
+        let mut bench = Bench::new("", "<>", &format!("From: {many}{last}"));
+        assert!(
+            bench.said().await.starts_with("550 5.7.1 Not you"),
+            "{last}"
+        );
+        assert_eq!(bench.found().len(), 20);
     }
 }
 
