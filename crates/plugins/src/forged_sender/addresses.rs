@@ -326,6 +326,10 @@ mod tests {
         let mut told = 0;
         let result = Addresses::new(ALL).field(many.as_bytes(), |_| told += 1);
         assert_eq!((result, told), (Err(TooMuch), MAX_ADDRESSES));
+        let same = "a@b,".repeat(16_000);
+        assert!(same.len() < MAX_OCTETS);
+        let result = Addresses::new(ALL).field(same.as_bytes(), |_| {});
+        assert_eq!(result, Err(TooMuch), "one address too often");
         for hostile in [
             "@",
             "\"@",
