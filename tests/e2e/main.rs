@@ -21,6 +21,7 @@ mod feedback;
 mod forged_sender;
 mod full_disk;
 mod gate;
+mod hostile_words;
 mod letters;
 mod letters_alarm;
 mod letters_dkim;
