@@ -8,6 +8,7 @@ use posthouse_tests::proc::run;
 use posthouse_tests::sink::{Script, Sink};
 use posthouse_tests::smtp::{Heard, Smtp};
 use posthouse_tests::{dir, ports};
+use serde_json::Value;
 
 /// A running front end.
 pub(crate) struct Gate {
@@ -26,6 +27,12 @@ impl Gate {
             server,
             _sink: sink,
         }
+    }
+
+    /// What a command of the program's prints as JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let said = run(command(&self.server.config()).args(args).arg("--json"));
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 
     /// What a client at 127.0.0.`last` hears instead of a greeting, or as one.

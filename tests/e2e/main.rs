@@ -14,6 +14,7 @@ mod configs;
 mod crash;
 mod dialogs;
 mod dkim;
+mod dnsbl;
 mod docs;
 mod erase;
 mod explain;

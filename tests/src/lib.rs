@@ -15,6 +15,7 @@ pub mod ports;
 pub mod postfix;
 pub mod posthouse;
 pub mod proc;
+pub mod rbldnsd;
 pub mod rspamd;
 pub mod sink;
 pub mod smtp;

@@ -51,6 +51,15 @@ pub enum Lesson {
     Spam,
 }
 
+/// How it stands with a plugin, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What the configuration calls plugins of its kind.
+    pub plugin: &'static str,
+    /// Its parts, an object each. No secrets.
+    pub parts: Vec<serde_json::Value>,
+}
+
 /// One rule. Implement the methods of the hook points in [`Plugin::points`]; the others are never
 /// called. The methods get the session and the transaction to read and to leave notes on.
 ///
@@ -95,6 +104,21 @@ pub trait Plugin: Any + Send + Sync {
     /// once. An error means that it should be told again later.
     async fn learn(&self, _content: &Content, _lesson: Lesson) -> Result<(), PluginError> {
         Ok(())
+    }
+
+    /// How often it wants [`Plugin::tick`]; none: never.
+    fn tick_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Its work apart from sessions: called by a server when it starts and then so often, one call
+    /// at a time. It asks its clock whether something is due, and bounds its own time. Commands that
+    /// only look have it work once too, so that they see what a server would: then there is no store.
+    async fn tick(&self) {}
+
+    /// How it stands with it, if there is something to tell.
+    fn report(&self) -> Option<Report> {
+        None
     }
 
     /// See [`HookPoint::Connect`].

@@ -1,7 +1,7 @@
 //! The ports: what one room needs of another, as small traits. The owner implements, the program
 //! wires. Time and DNS are arguments, so tests need neither sleep nor internet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -94,6 +94,19 @@ pub trait Resolver: Send + Sync {
     async fn mx(&self, domain: &Domain) -> Result<Vec<Mx>, LookupError>;
     /// A and AAAA records.
     async fn addresses(&self, domain: &Domain) -> Result<Vec<IpAddr>, LookupError>;
+    /// A records only: what a DNS list answers with (RFC 5782 §2.1).
+    async fn v4(&self, domain: &Domain) -> Result<Vec<Ipv4Addr>, LookupError> {
+        let found = self.addresses(domain).await?;
+        let v4 = found.into_iter().filter_map(|ip| match ip {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        });
+        Ok(v4.collect())
+    }
+    /// The same, past whatever is kept of an earlier answer here.
+    async fn v4_anew(&self, domain: &Domain) -> Result<Vec<Ipv4Addr>, LookupError> {
+        self.v4(domain).await
+    }
     /// TXT records, the strings of each joined.
     async fn txt(&self, domain: &Domain) -> Result<Vec<Vec<u8>>, LookupError>;
     /// PTR names.

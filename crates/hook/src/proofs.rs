@@ -2,6 +2,7 @@
 //! need not measure again. A note that is missing means: nobody measured.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -173,3 +174,63 @@ pub struct Forged {
 /// Transaction note: the forged senders that were found, the first of them if they are many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForgedFound(pub Vec<Forged>);
+
+/// What a DNS list was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListedOf {
+    /// The client's address.
+    Client,
+    /// The HELO name.
+    Helo,
+    /// The domain of the envelope sender.
+    Sender,
+    /// A domain of header From.
+    From,
+}
+
+/// Whether a DNS list speaks against those whom it lists, or for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListKind {
+    /// Against them.
+    Deny,
+    /// For them.
+    Allow,
+}
+
+/// One listing in a DNS list (RFC 5782).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The list, as the configuration calls it.
+    pub list: String,
+    /// What was asked about.
+    pub of: ListedOf,
+    /// The address or the domain.
+    pub what: String,
+    /// For or against.
+    pub kind: ListKind,
+    /// The list's answers, each of 127.0.0.0/8.
+    pub answers: Vec<Ipv4Addr>,
+    /// What it counts; 0 of whom another list speaks for.
+    pub weight: u32,
+}
+
+/// Session note of client and HELO name, transaction note of the others: every listing that was
+/// found, in the order in which it was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listings(pub Vec<Listing>);
+
+impl Listings {
+    /// Whether a list speaks for the client.
+    pub fn allow_client(&self) -> bool {
+        let mut all = self.0.iter();
+        all.any(|one| one.kind == ListKind::Allow && one.of == ListedOf::Client)
+    }
+
+    /// What the listings against somebody count together.
+    pub fn weight(&self) -> u32 {
+        let deny = self.0.iter().filter(|one| one.kind == ListKind::Deny);
+        deny.fold(0, |sum, one| sum.saturating_add(one.weight))
+    }
+}

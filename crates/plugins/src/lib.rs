@@ -12,6 +12,7 @@ mod clause;
 mod directory;
 mod dkim;
 mod dmarc;
+mod dnsbl;
 mod exempt;
 mod filtered;
 mod forged_sender;

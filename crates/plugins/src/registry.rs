@@ -9,8 +9,8 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    arc, authentication_results, dkim, dmarc, forged_sender, gtube, quarantine, relay_clients,
-    relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
+    arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine,
+    relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -59,6 +59,11 @@ pub const PLUGINS: &[Entry] = &[
         "reverse_dns",
         "notes the client's confirmed name; may refuse clients without one",
         reverse_dns::build,
+    ),
+    entry(
+        "dnsbl",
+        "asks lists in DNS about clients, their names and senders' domains",
+        dnsbl::build,
     ),
     entry(
         "relay_domains",

@@ -52,6 +52,9 @@ enum Command {
     /// Recipients' standing choices
     #[command(subcommand)]
     Recipient(RecipientCommand),
+    /// Lists in DNS that chains ask
+    #[command(subcommand)]
+    Dnsbl(DnsblCommand),
     /// What chains with mode = "observe" would have done
     #[command(subcommand)]
     Observe(ObserveCommand),
@@ -402,6 +405,13 @@ fn language(text: &str) -> Result<Setting<Language>, &'static str> {
     language.map(Setting::To).ok_or("write en, de or default")
 }
 
+/// `posthouse dnsbl`.
+#[derive(Subcommand)]
+pub(crate) enum DnsblCommand {
+    /// Show which lists are believed now, which are set aside and why, and what was counted
+    Status(JsonArgs),
+}
+
 /// `posthouse observe`.
 #[derive(Subcommand)]
 pub(crate) enum ObserveCommand {
@@ -480,6 +490,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Status(args) => commands::status::run(config, args),
         Command::Queue(command) => commands::queue::run(config, command),
         Command::Held(command) => commands::held::run(config, command),
+        Command::Dnsbl(command) => commands::dnsbl::run(config, command),
         Command::Observe(command) => commands::observe::run(config, command),
         Command::Templates(command) => commands::templates::run(command),
         Command::Replay(args) => commands::replay::run(config, args),

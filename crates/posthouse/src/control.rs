@@ -10,12 +10,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use posthouse_hook::ForwardPath;
+use posthouse_hook::{ForwardPath, Live};
 use posthouse_store::{Actor, Done, Erased, Released, Selection, Store, StoreError, Who};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+
+use crate::server::{Reported, Upkeep};
 
 const NAME: &str = "control.sock";
 /// Longest request or answer in octets.
@@ -38,6 +40,8 @@ pub(crate) enum Request {
     DiscardHeld(Selection),
     Erase(ForwardPath),
     People(Order),
+    /// How it stands with the plugins of that kind.
+    Report(String),
 }
 
 impl Request {
@@ -58,6 +62,7 @@ pub(crate) enum Answer {
     Erased(Erased),
     /// Done; what to tell the operator.
     Said(String),
+    Reports(Vec<Reported>),
     Failed(String),
 }
 
@@ -82,7 +87,12 @@ impl Control {
     }
 
     /// Serves requests until told to stop.
-    pub(crate) async fn run(self, store: Store, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(
+        self,
+        store: Store,
+        upkeep: Live<Upkeep>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -92,7 +102,7 @@ impl Control {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            tokio::spawn(attend(stream, store.clone()));
+            tokio::spawn(attend(stream, store.clone(), upkeep.clone()));
         }
     }
 }
@@ -104,15 +114,16 @@ impl Drop for Control {
 }
 
 /// One request, apart from the others: a client that says nothing keeps nobody waiting.
-async fn attend(stream: UnixStream, store: Store) {
-    if let Err(error) = serve(stream, &store).await {
+async fn attend(stream: UnixStream, store: Store, upkeep: Live<Upkeep>) {
+    if let Err(error) = serve(stream, &store, &upkeep).await {
         tracing::warn!(%error, "control request failed");
     }
 }
 
-async fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, store: &Store, upkeep: &Live<Upkeep>) -> io::Result<()> {
     let line = tokio::time::timeout(PATIENCE, read_line(&mut stream)).await??;
     let answer = match serde_json::from_str(&line) {
+        Ok(Request::Report(kind)) => Answer::Reports(upkeep.load().reports(&kind)),
         Ok(request) => answer(store, request).await,
         Err(error) => Answer::Failed(format!("not a request: {error}")),
     };
@@ -125,6 +136,7 @@ pub(crate) async fn answer(store: &Store, request: Request) -> Answer {
     let done = match request {
         Request::Erase(address) => return erase(store, &address, by).await,
         Request::People(order) => return people::carry_out(store, order).await,
+        Request::Report(_) => return Answer::Failed("only a server can tell".to_owned()),
         request => deed(store, request, by).await,
     };
     done.map_or_else(|error| Answer::Failed(error.to_string()), Answer::Done)
@@ -138,7 +150,7 @@ async fn deed(store: &Store, request: Request, by: Actor) -> Result<Done, StoreE
         Request::DiscardQueued(what) => store.discard_queued(what, by).await,
         Request::DiscardHeld(what) => store.discard_held(what, by).await,
         Request::Release(what) => release(store, what, by).await,
-        Request::Erase(_) | Request::People(_) => Ok(Done::default()),
+        Request::Erase(_) | Request::People(_) | Request::Report(_) => Ok(Done::default()),
     }
 }
 
@@ -224,7 +236,7 @@ mod tests {
 
         let control = Control::bind(dir.path()).expect("binds");
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(control.run(store(dir.path()), stopped));
+        let serving = tokio::spawn(control.run(store(dir.path()), Live::default(), stopped));
         let mut stream = UnixStream::connect(dir.path().join(NAME))
             .await
             .expect("connects");

@@ -1,6 +1,6 @@
 //! DNS for every room: the hook's resolver port over hickory, one cache for the whole program.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
@@ -136,6 +136,19 @@ impl Resolver for DnsResolver {
             (Err(LookupError::NotFound), other) | (other, Err(LookupError::NotFound)) => other,
             (failed, _) => failed,
         }
+    }
+
+    async fn v4(&self, domain: &Domain) -> Result<Vec<Ipv4Addr>, LookupError> {
+        let pick = |data: &RData| match data {
+            RData::A(a) => Some(a.0),
+            _ => None,
+        };
+        self.records(domain, RecordType::A, pick).await
+    }
+
+    async fn v4_anew(&self, domain: &Domain) -> Result<Vec<Ipv4Addr>, LookupError> {
+        self.0.clear_lookup_cache(fqdn(domain)?, RecordType::A);
+        self.v4(domain).await
     }
 
     async fn txt(&self, domain: &Domain) -> Result<Vec<Vec<u8>>, LookupError> {

@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod dnsbl;
 mod erase;
 pub(crate) mod explain;
 pub(crate) mod forged;

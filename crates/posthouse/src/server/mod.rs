@@ -3,6 +3,7 @@
 mod learning;
 mod reload;
 mod rooms;
+mod upkeep;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::config::{self, Chains, Config, Faults, Lists, Loaded};
 use crate::dns::DnsResolver;
 
 pub(crate) use learning::Learners;
+pub(crate) use upkeep::{Reported, Upkeep, work_once};
 
 /// How long a start waits for a command that works on the ledger, and how often it looks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,6 +46,7 @@ pub(crate) struct Server {
     lists: Arc<Mutex<Lists>>,
     filtered: Filtered,
     learners: Live<Learners>,
+    upkeep: Live<Upkeep>,
     stop: watch::Sender<bool>,
     rooms: JoinSet<()>,
 }
@@ -68,6 +71,7 @@ impl Server {
             store,
             filtered,
             learners: Live::new(learners),
+            upkeep: Live::new(Upkeep::start(&chains)),
             ports,
             live,
             reach: Live::new(reach),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthouse_hook::Chain;
 
-use super::{Built, Server, build, learners};
+use super::{Built, Server, Upkeep, build, learners};
 use crate::config::{self, Chains, Faults, Listener};
 
 impl Server {
@@ -31,6 +31,7 @@ impl Server {
         self.swap_chains(&loaded.config.listener, &chains);
         self.reach.swap(reach);
         self.learners.swap(learners(&self.store, &chains));
+        self.upkeep.swap(Upkeep::start(&chains));
         *self.lists.lock().unwrap_or_else(|p| p.into_inner()) = lists;
         Ok(())
     }

@@ -87,8 +87,9 @@ impl Server {
         let state = &self.loaded.config.state;
         let control = Control::bind(state)
             .map_err(|error| because("control socket in", state.display(), error))?;
+        let upkeep = self.upkeep.clone();
         self.rooms
-            .spawn(control.run(self.store.clone(), stopped.clone()));
+            .spawn(control.run(self.store.clone(), upkeep, stopped.clone()));
         let lists = Arc::clone(&self.lists);
         let reload = move || reload_lists(Arc::clone(&lists));
         self.rooms.spawn(every(LIST_WATCH, stopped.clone(), reload));

@@ -13,6 +13,7 @@ use super::{Failure, Outcome, block_on, chains_of, load};
 use crate::cli::ExplainArgs;
 use crate::config::{Chains, Loaded};
 use crate::out::outln;
+use crate::server::work_once;
 use session::{Envelope, converse};
 use told::Explained;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(config: Option<&Path>, args: &ExplainArgs) -> Outcome {
     let message = message::read(&args.file)?;
     let explained = block_on(async {
         let (chains, _lists) = chains_of(&loaded)?;
+        work_once(&chains).await;
         let chain = chain(&loaded, &chains, args.chain.as_ref())?;
         let mut session = session::of(args.client, &args.helo, args.auth.as_ref());
         let ended = converse(chain, &mut session, envelope, message).await;
