@@ -19,6 +19,7 @@ mod forged_sender;
 mod gtube;
 mod options;
 mod quarantine;
+pub mod quota;
 mod registry;
 mod relay_clients;
 mod relay_domains;

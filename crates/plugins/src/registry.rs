@@ -9,8 +9,7 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine,
-    relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
+arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine, quota, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -48,6 +47,11 @@ pub const PLUGINS: &[Entry] = &[
         "verify_recipient",
         "refuses recipients in our domains that do not exist",
         verify::build_recipient,
+    ),
+    entry(
+        "quota",
+        "refuses recipients whose mailbox is over its quota",
+        quota::build,
     ),
     entry(
         "relay_clients",

@@ -23,7 +23,8 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Address {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads `host:port` or the path of a socket.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.starts_with('/') {
             return Some(Self::Unix(text.into()));
         }

@@ -51,6 +51,8 @@ refusals! {
     no_reverse_name: 550 5 . 7 . 25 "Reverse DNS of your address does not lead back to it";
     /// 451: DNS or a directory does not answer.
     dns_failed: 451 4 . 4 . 3 "DNS does not answer, try again later";
+    /// 451: whoever knows the recipient's mailbox does not answer (RFC 3463 §3.5, X.4.3).
+    mailbox_lookup_failed: 451 4 . 4 . 3 "Mailbox lookup failed, try again later";
     /// 452: this recipient is one too many for the transaction.
     too_many_recipients: 452 4 . 5 . 3 "Too many recipients";
     /// 552: over the size limit, by declaration or by count (RFC 1870).
