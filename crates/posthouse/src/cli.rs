@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use posthouse_hook::{ForwardPath, Id, Language, Span};
 use posthouse_store::{RecipientChoice, SenderChoice};
 
+use crate::commands::quota_service::QuotaServiceArgs;
 use crate::commands::{self, Failure};
 use crate::control::{Setting, Switch};
 
@@ -63,6 +64,8 @@ enum Command {
     Templates(TemplatesCommand),
     /// Judge what was accepted or held by this configuration, and show what would differ
     Replay(ReplayArgs),
+    /// Answer, beside the mailboxes, how full they are: for the plugin `quota` of another host
+    QuotaService(QuotaServiceArgs),
     /// Show the whole job on this machine, with a next hop of its own
     Demo(DemoArgs),
 }
@@ -497,6 +500,7 @@ fn dispatch(command: &Command, config: Option<&Path>) -> commands::Outcome {
         Command::Letters(command) => commands::letters::run(config, command),
         Command::Sender(command) => commands::people::sender(config, command),
         Command::Recipient(command) => commands::people::recipient(config, command),
+        Command::QuotaService(args) => commands::quota_service::run(args),
         Command::Demo(args) => commands::demo::run(args),
     }
 }

@@ -136,6 +136,11 @@ impl Answer {
         }
     }
 
+    /// Whether there is no such mailbox.
+    pub fn is_unknown(&self) -> bool {
+        self.standing == Standing::Unknown
+    }
+
     /// The numbers, if the source told them.
     pub fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref()

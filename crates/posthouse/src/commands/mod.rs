@@ -13,6 +13,7 @@ pub(crate) mod observe;
 pub(crate) mod people;
 mod print;
 pub(crate) mod queue;
+pub(crate) mod quota_service;
 pub(crate) mod replay;
 mod requests;
 mod samples;
