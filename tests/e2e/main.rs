@@ -31,6 +31,8 @@ mod matrix;
 mod observe;
 mod peers;
 mod program;
+mod quota;
+mod quota_service;
 mod received;
 mod regress_start_beside_command;
 mod regress_the_retry_queue_never_drains;

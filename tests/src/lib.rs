@@ -5,8 +5,10 @@
 //! is ever skipped. The functions here block: run them on a thread that may.
 
 pub mod clients;
+pub mod courier;
 pub mod dir;
 pub mod dns;
+pub mod dovecot;
 pub mod hostile;
 pub mod ledger;
 pub mod next_hop;
@@ -16,6 +18,7 @@ pub mod postfix;
 pub mod posthouse;
 pub mod proc;
 pub mod rbldnsd;
+pub mod quota_service;
 pub mod rspamd;
 pub mod sink;
 pub mod smtp;
