@@ -202,7 +202,9 @@ proptest! {
                 2 => format!("{at}.host,S={size},W=1:2,RST"),
                 _ => format!(".{at}.host"),
             };
-            mail.write(&format!("{folder}/{sub}/{name}").trim_start_matches('/').to_owned(), &"x".repeat(usize::from(*size)));
+            let path = format!("{folder}/{sub}/{name}");
+            let text = "x".repeat(usize::from(*size));
+            mail.write(path.trim_start_matches('/'), &text);
             if folder != ".Trash" && sub != "tmp" && kind < 2 {
                 octets += u64::from(*size);
                 messages += 1;
