@@ -9,7 +9,8 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine, quota, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
+    arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine, quota,
+    relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
