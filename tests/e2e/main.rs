@@ -8,6 +8,7 @@ mod abuse_redirect;
 mod abuse_spammer;
 mod ancestor;
 mod arrows;
+mod attachments;
 mod authentication;
 mod commands_people;
 mod configs;

@@ -234,3 +234,8 @@ impl Listings {
         deny.fold(0, |sum, one| sum.saturating_add(one.weight))
     }
 }
+
+/// Transaction note: attachments that a rule is about and that were let through by configuration,
+/// a line each: name and cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttachmentsFound(pub Vec<String>);

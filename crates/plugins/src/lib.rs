@@ -6,6 +6,7 @@
 //! [`Surroundings`].
 
 mod arc;
+mod attachments;
 mod authentication_results;
 mod backend;
 mod clause;

@@ -9,8 +9,8 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    arc, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine, quota,
-    relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
+    arc, attachments, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine,
+    quota, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -91,6 +91,11 @@ pub const PLUGINS: &[Entry] = &[
         "forged_sender",
         "refuses senders that may not appear from outside",
         forged_sender::build,
+    ),
+    entry(
+        "attachments",
+        "refuses or holds files by name, by content, and in archives",
+        attachments::build,
     ),
     entry(
         "quarantine",

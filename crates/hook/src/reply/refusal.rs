@@ -75,6 +75,8 @@ refusals! {
     dmarc_unknown: 451 4 . 7 . 26 "DMARC could not be checked, try again later";
     /// 550: the message has results of authentication in our name that we did not find.
     forged_results: 550 5 . 7 . 1 "Message has an Authentication-Results field in our name";
+    /// 451: a limit was reached before the attachments were examined (RFC 3463 §3.8, X.7.0).
+    attachments_not_examined: 451 4 . 7 . 0 "Attachments could not be examined, try again later";
     /// 452: no room in the store.
     no_room: 452 4 . 3 . 1 "Insufficient system storage";
     /// 451: the store or a plugin failed, or the deadline passed.
@@ -95,6 +97,11 @@ impl Refusal {
     /// 550 5.7.1 with a plugin's own words.
     pub fn policy(text: impl Into<String>) -> Self {
         Self(Reply::new(550, Some(Enhanced(5, 7, 1)), text))
+    }
+
+    /// 552 5.7.0 with a plugin's own words: a file in the message is not let through.
+    pub fn attachment(text: impl Into<String>) -> Self {
+        Self(Reply::new(552, Some(Enhanced(5, 7, 0)), text))
     }
 
     /// Whether the client may try again (4xx).
