@@ -286,9 +286,12 @@ impl Head {
     fn names(&mut self, value: &[u8], place: &str, look: &mut Look<'_>) -> Go {
         let names = params::names(value);
         look.within(names.is_ok(), Limit::Form)?;
-        for name in names.unwrap_or_default() {
+        let mut names = names.unwrap_or_default();
+        // What people would call it is told first.
+        names.sort_by_key(|name| !words::is_plain(name));
+        for name in names {
             look.name(&name, place)?;
-            if self.name.is_empty() || words::is_more_of_a_name(&name, &self.name) {
+            if !words::is_plain(&self.name) && (self.name.is_empty() || words::is_plain(&name)) {
                 self.name = name.chars().take(MAX_NAME).collect();
             }
         }

@@ -40,10 +40,10 @@ pub(super) fn words(field: &[u8]) -> Vec<String> {
     all
 }
 
-/// Whether `new` says more of what a file is called than `old`: it has an extension, and no code.
-pub(super) fn is_more_of_a_name(new: &str, old: &str) -> bool {
-    let plain = |name: &str| name.contains('.') && !name.contains("=?") && !name.contains('"');
-    plain(new) && !plain(old)
+/// Whether a name is such as people write it: with an extension, and without code or quotes.
+pub(super) fn is_plain(name: &str) -> bool {
+    let code = ["=?", "\"", "\'\'", "%"];
+    name.contains('.') && !code.iter().any(|sign| name.contains(sign))
 }
 
 /// UTF-8 where it is, and otherwise each octet a character.
