@@ -72,7 +72,7 @@ impl Quoted {
                 self.held.pop();
                 return;
             }
-            [.., last] if last == b'=' => {
+            [.., b'='] => {
                 out.extend_from_slice(&self.held[..self.held.len() - 1]);
                 self.held = vec![b'='];
                 return;
