@@ -39,7 +39,19 @@ pub(super) struct Index {
 struct Entry {
     start: u32,
     len: u16,
-    place: Place,
+    file: u16,
+    line: u32,
+    saying: u32,
+}
+
+impl Entry {
+    fn place(&self) -> Place {
+        Place {
+            file: self.file,
+            line: self.line,
+            saying: self.saying,
+        }
+    }
 }
 
 /// Where an entry stands, and what it says there.
@@ -98,7 +110,7 @@ impl Index {
             let found = self.slots[slot];
             let entry = self.entries.get((found.entry as usize).checked_sub(1)?)?;
             if found.tag == tag && self.key(entry) == key {
-                return Some(entry.place);
+                return Some(entry.place());
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
@@ -187,7 +199,9 @@ impl Builder {
         self.index.entries.push(Entry {
             start,
             len: len as u16,
-            place,
+            file: place.file,
+            line: place.line,
+            saying: place.saying,
         });
         Ok(())
     }
