@@ -73,7 +73,7 @@ fn load(dir: &Path) -> Result<ForgedList, Failure> {
         let spec = [format!("file:{name}")];
         let mut took = Vec::new();
         for _ in 0..ROUNDS {
-            kept = None;
+            drop(kept.take());
             let begun = on_cpu()?;
             kept = Some(ForgedList::compile(&spec, &mut Sources::new(dir))?);
             took.push(on_cpu()? - begun);
