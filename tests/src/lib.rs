@@ -21,6 +21,7 @@ pub mod quota_service;
 pub mod rbldnsd;
 pub mod rspamd;
 pub mod sink;
+pub mod slapd;
 pub mod smtp;
 pub mod spamd;
 pub mod wait;

@@ -29,6 +29,7 @@ mod reverse_dns;
 mod rspamd;
 mod scan;
 mod scan_server;
+mod secret;
 mod sources;
 mod spamassassin;
 pub mod spf;

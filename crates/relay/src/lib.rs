@@ -10,6 +10,7 @@ mod alarm;
 mod answer;
 mod attempt;
 mod body;
+mod callout;
 pub mod config;
 mod connect;
 mod dates;
@@ -42,6 +43,7 @@ mod transport;
 mod writer;
 
 pub use alarm::{LettersState, Running};
+pub use callout::Callouts;
 pub use config::{LettersConfig, RelayConfig};
 pub use desk::MailError;
 pub use dkim::{DkimConfig, DkimError, KeyFile, Selector};

@@ -3,8 +3,11 @@
 //! A directory answers or is dead; it decides nothing, and whoever asks it keeps its answers
 //! ([`crate::backend`]). No octet of a question may change what is asked.
 
+mod callout;
 mod cdb;
 mod file;
+mod http;
+mod ldap;
 mod settings;
 mod sqlite;
 
@@ -13,6 +16,8 @@ use posthouse_hook::{Domain, Mailbox};
 
 use crate::backend::Dead;
 
+pub(crate) use callout::CalloutSettings;
+pub(crate) use ldap::{LdapSettings, Scope};
 pub(crate) use settings::{Settings, open};
 
 /// What a directory is asked.

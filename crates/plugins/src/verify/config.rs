@@ -1,13 +1,14 @@
 //! The options of both plugins: one list of them, from which either's table is made.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use posthouse_hook::Span;
 use posthouse_hook::time::patience;
+use posthouse_hook::{ReversePath, Span};
 use serde::Deserialize;
 
-use crate::directory::{Case, Settings};
+use crate::directory::{CalloutSettings, Case, LdapSettings, Scope, Settings};
 use crate::exempt::Exempt;
 use crate::options::ListSpec;
 
@@ -32,6 +33,8 @@ macro_rules! tables {
     (
         policy { $($(#[$pm:meta])* $policy:ident: $policy_type:ty,)* }
         directory { $($(#[$dm:meta])* $of:ident: $of_type:ty,)* }
+        ldap { $($(#[$lm:meta])* $ldap:ident: $ldap_type:ty,)* }
+        callout { $($(#[$cm:meta])* $probe:ident: $probe_type:ty,)* }
     ) => {
         /// How addresses are judged.
         pub(super) struct Policy {
@@ -43,7 +46,8 @@ macro_rules! tables {
         #[serde(deny_unknown_fields)]
         pub(super) struct SenderTable {
             $($(#[$pm])* pub(super) $policy: $policy_type,)*
-            $($(#[$dm])* $of: $of_type,)*
+            $($(#[$dm])* pub(super) $of: $of_type,)*
+            $($(#[$lm])* pub(super) $ldap: $ldap_type,)*
         }
 
         /// The table of `verify_recipient`.
@@ -51,14 +55,20 @@ macro_rules! tables {
         #[serde(deny_unknown_fields)]
         pub(super) struct RecipientTable {
             $($(#[$pm])* pub(super) $policy: $policy_type,)*
-            $($(#[$dm])* $of: $of_type,)*
+            $($(#[$dm])* pub(super) $of: $of_type,)*
+            $($(#[$lm])* pub(super) $ldap: $ldap_type,)*
+            $($(#[$cm])* pub(super) $probe: $probe_type,)*
         }
 
         impl From<SenderTable> for Config {
             fn from(table: SenderTable) -> Self {
                 Self {
                     policy: Policy { $($policy: table.$policy,)* },
-                    directory: Settings { $($of: table.$of,)* },
+                    directory: Settings {
+                        $($of: table.$of,)*
+                        ldap: LdapSettings { $($ldap: table.$ldap,)* },
+                        callout: None,
+                    },
                 }
             }
         }
@@ -67,7 +77,11 @@ macro_rules! tables {
             fn from(table: RecipientTable) -> Self {
                 Self {
                     policy: Policy { $($policy: table.$policy,)* },
-                    directory: Settings { $($of: table.$of,)* },
+                    directory: Settings {
+                        $($of: table.$of,)*
+                        ldap: LdapSettings { $($ldap: table.$ldap,)* },
+                        callout: Some(CalloutSettings { $($probe: table.$probe,)* }),
+                    },
                 }
             }
         }
@@ -111,6 +125,22 @@ tables! {
         #[serde(default)]
         case: Case,
         query: Option<String>,
+    }
+    ldap {
+        #[serde(default)]
+        start_tls: bool,
+        ca_file: Option<PathBuf>,
+        bind_dn: Option<String>,
+        password: Option<String>,
+        base: Option<String>,
+        scope: Option<Scope>,
+        domain_filter: Option<String>,
+        address_filter: Option<String>,
+        connections: Option<NonZeroUsize>,
+    }
+    callout {
+        probe_sender: Option<ReversePath>,
+        catch_all_check: Option<bool>,
     }
 }
 

@@ -287,6 +287,8 @@ async fn answers_are_kept() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever a client calls itself, the reply is short lines of printable ASCII with our code.
     #[test]
     fn no_sender_can_break_the_reply(local in "[!-~]{1,200}", quoted in "[ -~]{0,200}") {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use posthouse_hook::{Clock, LinkKey, Live, Resolver};
+use posthouse_hook::{Clock, LinkKey, Live, NextHop, Resolver};
 use posthouse_plugins::{Common, Filtered, ListSpec};
-use posthouse_relay::Reach;
+use posthouse_relay::{Callouts, Reach};
 use posthouse_store::Store;
 use toml::Spanned;
 
 use super::lists::Entries;
-use super::{Faults, Lists, Loaded};
+use super::{Fault, Faults, Lists, Loaded};
 
 /// Opens the lists at the top and gathers what plugins are given.
 pub(crate) fn common(
@@ -31,11 +31,19 @@ pub(crate) fn common(
         filtered: Filtered::default(),
         templates: config.templates.clone(),
         base: loaded.base().to_owned(),
-        next_hop: None,
+        next_hop: Some(next_hop(loaded, &resolver)?),
         resolver,
         clock,
         store,
     })
+}
+
+/// Asks next hops by the relay's routes.
+fn next_hop(loaded: &Loaded, resolver: &Arc<dyn Resolver>) -> Result<Arc<dyn NextHop>, Fault> {
+    let config = &loaded.config;
+    let callouts = Callouts::new(&config.relay, config.hostname.clone(), Arc::clone(resolver));
+    let callouts = callouts.map_err(|error| Fault::of_file(&loaded.file, error))?;
+    Ok(Arc::new(callouts))
 }
 
 /// To whom letters may go: opens `letters.only_to`, if it is there.
