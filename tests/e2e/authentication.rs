@@ -2,7 +2,6 @@
 //! the policies. Not one other byte of a message changes.
 
 mod arc;
-mod crafted;
 mod dkim;
 mod dmarc;
 mod peer;

@@ -166,6 +166,10 @@ pub trait Plugin: Any + Send + Sync {
         Ok(Verdict::Pass)
     }
 
+    /// See [`HookPoint::Settled`]; the last verdict, and the dispositions in the transaction. Told, not
+    /// asked.
+    fn settled(&self, _session: &Session, _tx: &Transaction, _verdict: &Verdict) {}
+
     /// See [`HookPoint::Reset`]. Told, not asked: it cannot fail the session.
     fn reset(&self, _session: &Session) {}
 

@@ -24,6 +24,8 @@ pub enum HookPoint {
     Data,
     /// The last word before the commit.
     Queue,
+    /// It is decided what the transaction comes to.
+    Settled,
     /// The transaction is dropped.
     Reset,
     /// The session is over.
@@ -97,7 +99,7 @@ const fn told(point: HookPoint, name: &'static str, when: &'static str) -> HookR
 }
 
 /// Every hook point, in the order in which a session meets them.
-pub const HOOK_POINTS: [HookRow; 10] = [
+pub const HOOK_POINTS: [HookRow; 11] = [
     asked(
         HookPoint::Connect,
         "connect",
@@ -173,6 +175,11 @@ pub const HOOK_POINTS: [HookRow; 10] = [
             "commit, ask no more",
             "the refusal; held copies are committed first",
         ],
+    ),
+    told(
+        HookPoint::Settled,
+        "settled",
+        "it is decided what the message comes to, whoever decided it",
     ),
     told(
         HookPoint::Reset,

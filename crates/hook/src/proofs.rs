@@ -6,8 +6,9 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Domain;
+use crate::address::{Domain, ForwardPath};
 use crate::facts::Spf;
+use crate::transaction::Transaction;
 
 /// Session note: the client may relay, by its network or because it authenticated. Checks that are
 /// meant for strangers pass it.
@@ -34,6 +35,34 @@ impl ReverseName {
             Self::Confirmed(name) => Some(name),
             _ => None,
         }
+    }
+}
+
+/// Session note: an allow list has the client; the line that has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedClient(pub String);
+
+/// Transaction note: an allow list has the sender; the line that has it. A sender is only a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedSender(pub String);
+
+/// Transaction note: the last recipient that an allow list has. It is left just before the plugins
+/// below are asked about that recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedRecipient(pub ForwardPath);
+
+/// Transaction note: the limits that it was over, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverLimit(pub Vec<String>);
+
+impl OverLimit {
+    /// Adds a limit to the note of this transaction.
+    pub fn add(tx: &mut Transaction, limit: String) {
+        let mut all = tx.notes.get::<Self>().cloned().unwrap_or_default();
+        if !all.0.contains(&limit) {
+            all.0.push(limit);
+        }
+        tx.notes.put(all);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Exemptions: whom a policy leaves alone. Reads what others have measured, and measures nothing.
 
 use posthouse_hook::facts::Spf;
-use posthouse_hook::proofs::{DkimFound, DmarcFound, RelayClient, SpfFound, Verified};
+use posthouse_hook::proofs::{
+    AllowedClient, AllowedSender, DkimFound, DmarcFound, RelayClient, SpfFound, Verified,
+};
 use posthouse_hook::{Domain, Session, Transaction};
 use serde::Deserialize;
 
@@ -13,6 +15,8 @@ pub(crate) enum Exempt {
     Auth,
     /// Clients that may relay; the plugin `relay_clients` must stand above.
     RelayClients,
+    /// Clients and senders that an allow list has; `access` must stand above.
+    Access,
     /// Senders of a domain whose SPF passes for it; `spf` must stand above.
     Spf,
     /// Senders of a domain that signed the message with DKIM; `dkim` must stand above.
@@ -27,6 +31,7 @@ impl Exempt {
         match self {
             Self::Auth => "auth",
             Self::RelayClients => "relay_clients",
+            Self::Access => "access",
             Self::Spf => "spf",
             Self::Dkim => "dkim",
             Self::Dmarc => "dmarc",
@@ -38,6 +43,7 @@ impl Exempt {
         match self {
             Self::Auth => session.auth.is_some(),
             Self::RelayClients => session.notes.get::<RelayClient>().is_some(),
+            Self::Access => session.notes.get::<AllowedClient>().is_some(),
             Self::Spf | Self::Dkim | Self::Dmarc => false,
         }
     }
@@ -47,6 +53,7 @@ impl Exempt {
     pub(crate) fn sender(self, tx: &Transaction, domain: &Domain) -> bool {
         match self {
             Self::Auth | Self::RelayClients => false,
+            Self::Access => tx.notes.get::<AllowedSender>().is_some(),
             Self::Spf => tx.notes.get::<SpfFound>().is_some_and(|found| {
                 found.result == Spf::Pass
                     && found.domain.as_ref().is_some_and(|d| aligned(d, domain))
@@ -65,6 +72,15 @@ impl Exempt {
 /// The first word that exempts the client.
 pub(crate) fn client(exempt: &[Exempt], session: &Session) -> Option<Exempt> {
     exempt.iter().copied().find(|word| word.client(session))
+}
+
+/// The first word that exempts the sender of a transaction.
+pub(crate) fn sender(exempt: &[Exempt], tx: &Transaction) -> Option<Exempt> {
+    let (allowed, domain) = (tx.notes.get::<AllowedSender>(), tx.reverse_path.domain());
+    exempt.iter().copied().find(|word| match word {
+        Exempt::Access => allowed.is_some(),
+        word => domain.is_some_and(|domain| word.sender(tx, domain)),
+    })
 }
 
 /// Whether one is the other, or its subdomain. Neither is a public suffix where a proof passes for

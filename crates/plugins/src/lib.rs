@@ -5,6 +5,7 @@
 //! state or knows the configuration file: options come through [`build`], all else through
 //! [`Surroundings`].
 
+mod access;
 mod arc;
 mod attachments;
 mod authentication_results;
@@ -21,6 +22,7 @@ mod gtube;
 mod options;
 mod quarantine;
 pub mod quota;
+mod rate_limit;
 mod registry;
 mod relay_clients;
 mod relay_domains;

@@ -9,8 +9,9 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    arc, attachments, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube, quarantine,
-    quota, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin, spf, verify,
+    access, arc, attachments, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube,
+    quarantine, quota, rate_limit, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin,
+    spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -40,6 +41,11 @@ const fn entry(name: &'static str, summary: &'static str, build: Build) -> Entry
 /// Every plugin, in the order in which a chain usually has them.
 pub const PLUGINS: &[Entry] = &[
     entry(
+        "access",
+        "refuses listed clients, HELO names, senders and recipients",
+        access::build,
+    ),
+    entry(
         "verify_sender",
         "refuses senders of our domains that do not exist",
         verify::build_sender,
@@ -53,6 +59,11 @@ pub const PLUGINS: &[Entry] = &[
         "quota",
         "refuses recipients whose mailbox is over its quota",
         quota::build,
+    ),
+    entry(
+        "rate_limit",
+        "bounds how much a client, a user, a sender or a forwarder may send in a time",
+        rate_limit::build,
     ),
     entry(
         "relay_clients",

@@ -115,7 +115,8 @@ pub(crate) fn chain(
     })
 }
 
-fn bad_list(key: &str, spec: &ListSpec, problem: &str) -> BuildError {
+/// The error about a list that cannot be used.
+pub(crate) fn bad_list(key: &str, spec: &ListSpec, problem: &str) -> BuildError {
     let way_out = "write the entries inline, or file:PATH of a file with one entry a line";
     BadValue::new(key, spec, problem, way_out).into()
 }

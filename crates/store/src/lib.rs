@@ -32,7 +32,6 @@ mod quarantine;
 mod queue;
 mod readers;
 mod requests;
-mod revoke;
 mod room;
 mod rows;
 mod samples;

@@ -113,9 +113,18 @@ impl Chain {
         go_on(self.at_message(HookPoint::Headers, session, tx).await)
     }
 
-    /// Asks at data and then, unless that refused, at queue: the last verdict of a transaction.
+    /// Asks at data and then, unless that refused, at queue, and tells all what it comes to: the last
+    /// verdict of a transaction.
     pub async fn data(&self, session: &mut Session, tx: &mut Transaction) -> Verdict {
         tx.notes.put(DecidedBy(Arc::clone(&self.name)));
+        let verdict = self.decide(session, tx).await;
+        for step in self.steps_at(HookPoint::Settled) {
+            step.tell(|plugin| plugin.settled(session, tx, &verdict));
+        }
+        verdict
+    }
+
+    async fn decide(&self, session: &mut Session, tx: &mut Transaction) -> Verdict {
         for point in [HookPoint::Data, HookPoint::Queue] {
             let verdict = self.at_message(point, session, tx).await;
             if matches!(verdict, Verdict::Refuse(_)) {

@@ -83,6 +83,10 @@ refusals! {
     local_error: 451 4 . 3 . 0 "Local error, try again later";
     /// 451: the directory that knows who exists gave no answer (RFC 3463 X.4.3).
     directory_down: 451 4 . 4 . 3 "Address cannot be verified now, try again later";
+    /// 451: a limit on how much may be sent in a time.
+    over_limit: 451 4 . 7 . 1 "Too much mail, try again later";
+    /// 451: a stranger is to come again (RFC 6647).
+    greylisted: 451 4 . 7 . 1 "Greylisted, try again later";
     /// 421: too many sessions; closes.
     too_many_sessions: 421 4 . 7 . 0 "Too many connections, try again later" closing;
     /// 421: too many errors; closes.

@@ -1,9 +1,8 @@
 //! DMARC over notes, as a chain asks it.
 
-use posthouse_hook::proofs::{AuthResults, DkimFound, DkimSignature, RelayClient, SpfFound};
-use posthouse_hook::{Chain, Id, Spf};
+use posthouse_hook::Chain;
+use posthouse_hook::proofs::{AuthResults, DkimSignature, RelayClient};
 
-use super::evaluate::draw;
 use super::*;
 use crate::testing::{Parts, Zone, session, step, transaction};
 

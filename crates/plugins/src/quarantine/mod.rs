@@ -16,7 +16,7 @@ mod origin;
 mod received;
 pub(crate) mod replay;
 mod rows;
-mod srs;
+pub(crate) mod srs;
 mod vouch;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use posthouse_hook::{DomainList, Mailbox, ReversePath};
 const MAX_LAYERS: usize = 4;
 
 /// The sender that an SRS address of ours wraps; any other sender as it is.
-pub(super) fn unwrap(sender: &ReversePath, ours: &DomainList) -> ReversePath {
+pub(crate) fn unwrap(sender: &ReversePath, ours: &DomainList) -> ReversePath {
     let mut sender = sender.clone();
     for _ in 0..MAX_LAYERS {
         let inner = sender
