@@ -15,6 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Buf as _, BytesMut};
+use posthouse_hook::chain::Decision;
+use posthouse_hook::early::EarlyTalk;
 use posthouse_hook::{Chain, Refusal, Reply, Session, Trail, Transaction};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -123,12 +125,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
-        if let Err(refusal) = self.chain.connect(&mut self.session).await {
+        if let Err(refusal) = self.ask_at_connect().await? {
             tracing::info!(%refusal, "client refused");
             return self.refuse_uncounted(refusal.instead_of_greeting());
         }
         self.connected = self.session.trail.entries.len();
         self.say(&Reply::greeting(self.service.hostname.as_str()))
+    }
+
+    /// Asks the chain with an ear to the client, who should be silent until it is greeted. Neither a
+    /// stop nor a client that left waits for an answer.
+    async fn ask_at_connect(&mut self) -> Result<Decision, End> {
+        let (ear, talk) = EarlyTalk::new();
+        self.session.notes.put(talk);
+        let wire = &mut self.wire;
+        let listen = async {
+            match wire.fill(IDLE_ROOM).await {
+                Ok(0) => End::Left,
+                Ok(_) => {
+                    ear.hears(&wire.inbox);
+                    std::future::pending().await
+                }
+                Err(error) => End::Broken(error),
+            }
+        };
+        tokio::select! {
+            biased;
+            decision = self.chain.connect(&mut self.session) => Ok(decision),
+            end = listen => Err(end),
+            () = reached(&mut self.phase, Phase::Closing) => Err(End::Stopping),
+        }
     }
 
     /// The next line of the client. Between transactions a stop of the server comes first. The

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod bounds;
 pub mod chain;
+pub mod early;
 pub mod facts;
 pub mod id;
 pub mod language;

@@ -268,3 +268,53 @@ impl Listings {
 /// a line each: name and cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttachmentsFound(pub Vec<String>);
+
+/// What is wrong with a HELO name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeloFault {
+    /// It is no whole host name.
+    Syntax,
+    /// It is an address that is not the client's.
+    ForeignLiteral,
+    /// It is our name or our address.
+    OurName,
+    /// It has neither an address nor an MX.
+    Unresolved,
+    /// DNS did not tell whether it has.
+    Unknown,
+}
+
+impl fmt::Display for HeloFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "no whole host name",
+            Self::ForeignLiteral => "an address that is not the client's",
+            Self::OurName => "our own name or address",
+            Self::Unresolved => "neither address nor MX",
+            Self::Unknown => "DNS did not answer",
+        })
+    }
+}
+
+/// Session note: what is wrong with the last HELO name, if anything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeloFound(pub Option<HeloFault>);
+
+/// Which protocol a client speaks that speaks too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tongue {
+    /// SMTP, without waiting for the greeting.
+    Smtp,
+    /// A TLS ClientHello (RFC 8446 §4.1.2).
+    Tls,
+    /// HTTP.
+    Http,
+    /// The PROXY protocol: a load balancer is set up wrongly.
+    Proxy,
+    /// Anything else.
+    Other,
+}
+
+/// Session note: the client spoke before the greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpokeEarly(pub Tongue);

@@ -9,9 +9,9 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    access, arc, attachments, authentication_results, dkim, dmarc, dnsbl, forged_sender, gtube,
-    quarantine, quota, rate_limit, relay_clients, relay_domains, reverse_dns, rspamd, spamassassin,
-    spf, verify,
+    access, arc, attachments, authentication_results, dkim, dmarc, dnsbl, early_talker,
+    forged_sender, gtube, helo, quarantine, quota, rate_limit, relay_clients, relay_domains,
+    resolvable_sender, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -80,6 +80,21 @@ pub const PLUGINS: &[Entry] = &[
         "dnsbl",
         "asks lists in DNS about clients, their names and senders' domains",
         dnsbl::build,
+    ),
+    entry(
+        "early_talker",
+        "waits before the greeting, and refuses clients that do not",
+        early_talker::build,
+    ),
+    entry(
+        "helo",
+        "checks the name that a client gives itself",
+        helo::build,
+    ),
+    entry(
+        "resolvable_sender",
+        "refuses senders whose domain cannot receive mail",
+        resolvable_sender::build,
     ),
     entry(
         "relay_domains",

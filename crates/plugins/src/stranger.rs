@@ -28,3 +28,13 @@ pub(crate) enum OnTempError {
 pub(crate) fn exempt_default() -> Vec<Exempt> {
     vec![Exempt::Auth, Exempt::RelayClients]
 }
+/// What becomes of a client that fails a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    /// The trail and a note say so.
+    #[default]
+    Note,
+    /// It is refused.
+    Refuse,
+}

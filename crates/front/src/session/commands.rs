@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthouse_hook::early::EarlyPipelining;
 use posthouse_hook::{ForwardPath, Recipient, Refusal, Reply, Transaction};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -46,6 +47,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.session.trail.truncate(self.connected);
         self.session.helo = Some(name);
         self.session.esmtp = esmtp;
+        if !self.wire.inbox.is_empty() {
+            self.session.notes.put(EarlyPipelining);
+        }
         match self.chain.helo(&mut self.session).await {
             Ok(()) => self.say(&self.service.hello(esmtp)),
             Err(refusal) => {

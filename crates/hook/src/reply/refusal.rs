@@ -47,6 +47,12 @@ refusals! {
     bad_parameter: 555 5 . 5 . 4 "Parameter not recognized";
     /// 550: nobody answered for this recipient; the default at rcpt.
     relaying_denied: 550 5 . 7 . 1 "Relaying denied";
+    /// 550: the sender's domain has no mail host and no address (RFC 3463 §3.2).
+    sender_domain_unknown: 550 5 . 1 . 8 "Sender's domain cannot receive mail";
+    /// 550: the sender's domain takes no mail, and says so (RFC 7505 §4.2).
+    sender_null_mx: 550 5 . 7 . 27 "Sender's domain has a null MX";
+    /// 550: the client spoke before it was its turn (RFC 5321 §4.3.1).
+    spoke_early: 550 5 . 5 . 1 "Protocol error: you spoke before your turn";
     /// 550: the client's address has no name, or none that leads back to it (RFC 7372 §3.3).
     no_reverse_name: 550 5 . 7 . 25 "Reverse DNS of your address does not lead back to it";
     /// 451: DNS or a directory does not answer.

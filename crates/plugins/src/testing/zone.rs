@@ -43,6 +43,16 @@ impl Zone {
         self
     }
 
+    /// The domain takes no mail (RFC 7505).
+    pub(crate) fn null_mx(mut self, name: &str) -> Self {
+        let mx = Mx {
+            preference: 0,
+            host: None,
+        };
+        self.mx.entry(domain(name)).or_default().push(mx);
+        self
+    }
+
     pub(crate) fn address(mut self, name: &str, address: &str) -> Self {
         let addresses = self.addresses.entry(domain(name)).or_default();
         addresses.push(ip(address));
