@@ -8,7 +8,7 @@ use posthouse_hook::bounds::at_least;
 use posthouse_hook::time::patience;
 use serde::Deserialize;
 
-use super::cause::{Action, Cause, Kind};
+use super::cause::{Action, Cause, Kind, Limit};
 use super::look::Finding;
 use super::presets::Preset;
 use crate::options::{BadValue, BuildError};
@@ -238,6 +238,8 @@ impl Rules {
             Cause::Kind(kind) => self.kinds.contains(kind).then_some(self.found),
             Cause::Encrypted => Some(self.encrypted),
             Cause::Closed(_) => Some(self.closed),
+            // A slow machine is no fault of the message: it may come again.
+            Cause::Limit(Limit::Time) => Some(Action::Defer),
             Cause::Limit(_) => Some(self.on_limit),
         }
     }

@@ -210,6 +210,8 @@ fn parts_members_octets_and_time_are_limited() {
     assert_eq!(limit(&small, &parts), Some(Limit::Size));
     let late = look(Cursor::new(&parts), &rules(CLASSIC), Instant::now()).expect("readable");
     assert_eq!(late[0].cause, Cause::Limit(Limit::Time));
+    let action = rules(CLASSIC).worst(&late);
+    assert_eq!(action.map(|a| format!("{a:?}")).as_deref(), Some("Defer"));
 }
 
 #[test]
