@@ -13,7 +13,7 @@ use serde_json::Value;
 /// A running front end.
 pub(crate) struct Gate {
     pub(crate) server: Posthouse,
-    _sink: Sink,
+    pub(crate) sink: Sink,
 }
 
 impl Gate {
@@ -23,10 +23,13 @@ impl Gate {
         let smtp = ports::free_addr();
         let config = config(smtp, dns, sink.addr(), steps);
         let server = Posthouse::start(config_dir(), &config, smtp);
-        Self {
-            server,
-            _sink: sink,
-        }
+        Self { server, sink }
+    }
+
+    /// What a command of the program's prints as JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let said = run(command(&self.server.config()).args(args).arg("--json"));
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 
     /// What a command of the program's prints as JSON.

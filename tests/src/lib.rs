@@ -4,6 +4,7 @@
 //! guard. A peer that is not installed fails the test with the name of its Debian package; nothing
 //! is ever skipped. The functions here block: run them on a thread that may.
 
+pub mod clamd;
 pub mod clients;
 pub mod courier;
 pub mod dir;

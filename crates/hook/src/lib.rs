@@ -28,6 +28,7 @@ pub mod session;
 pub mod time;
 pub mod trail;
 pub mod transaction;
+pub mod viruses;
 
 pub use address::{AddressError, Domain, ForwardPath, Host, Mailbox, ReversePath};
 pub use chain::{Aside, Chain, Mode, Observation, Observed, OnError, Step, Would};
@@ -50,3 +51,4 @@ pub use session::Session;
 pub use time::{Span, SpanError, Timestamp};
 pub use trail::{Trail, TrailEntry};
 pub use transaction::{BodyType, Recipient, Transaction};
+pub use viruses::VirusScan;

@@ -10,6 +10,7 @@ mod arc;
 mod attachments;
 mod authentication_results;
 mod backend;
+mod clamav;
 mod clause;
 mod directory;
 mod dkim;

@@ -9,7 +9,7 @@ use posthouse_hook::Plugin;
 use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
-    access, arc, attachments, authentication_results, dkim, dmarc, dnsbl, early_talker,
+    access, arc, attachments, authentication_results, clamav, dkim, dmarc, dnsbl, early_talker,
     forged_sender, gtube, helo, quarantine, quota, rate_limit, relay_clients, relay_domains,
     resolvable_sender, reverse_dns, rspamd, spamassassin, spf, verify,
 };
@@ -122,6 +122,11 @@ pub const PLUGINS: &[Entry] = &[
         "attachments",
         "refuses or holds files by name, by content, and in archives",
         attachments::build,
+    ),
+    entry(
+        "clamav",
+        "asks ClamAV's clamd for viruses, and refuses or holds them",
+        clamav::build,
     ),
     entry(
         "quarantine",

@@ -63,6 +63,8 @@ refusals! {
     too_many_recipients: 452 4 . 5 . 3 "Too many recipients";
     /// 552: over the size limit, by declaration or by count (RFC 1870).
     message_too_big: 552 5 . 3 . 4 "Message size exceeds the limit";
+    /// 552: a message of this size is not scanned, and what is not scanned is not taken.
+    too_big_to_scan: 552 5 . 3 . 4 "Message is too big to be scanned for viruses";
     /// 552: the header section is over its limit.
     header_too_big: 552 5 . 3 . 4 "Header section exceeds the limit";
     /// 554: bare CR or LF in a message.
@@ -93,6 +95,8 @@ refusals! {
     over_limit: 451 4 . 7 . 1 "Too much mail, try again later";
     /// 451: a stranger is to come again (RFC 6647).
     greylisted: 451 4 . 7 . 1 "Greylisted, try again later";
+    /// 451: a scan that must be did not happen.
+    not_scanned: 451 4 . 3 . 0 "Message cannot be scanned now, try again later";
     /// 421: too many sessions; closes.
     too_many_sessions: 421 4 . 7 . 0 "Too many connections, try again later" closing;
     /// 421: too many errors; closes.
