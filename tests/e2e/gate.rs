@@ -32,12 +32,6 @@ impl Gate {
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 
-    /// What a command of the program's prints as JSON.
-    pub(crate) fn json(&self, args: &[&str]) -> Value {
-        let said = run(command(&self.server.config()).args(args).arg("--json"));
-        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
-    }
-
     /// What a client at 127.0.0.`last` hears instead of a greeting, or as one.
     pub(crate) fn greets(&self, last: u8) -> Heard {
         self.stranger(last).hear().expect("a greeting")

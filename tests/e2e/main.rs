@@ -11,6 +11,7 @@ mod ancestor;
 mod arrows;
 mod attachments;
 mod authentication;
+mod backscatter;
 mod clamav;
 mod commands_people;
 mod configs;

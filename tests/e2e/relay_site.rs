@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use posthouse_hook::proofs::RelayClient;
 use posthouse_hook::{
     Clock, Commit as _, Content, Disposition, Domain, ForwardPath, Header, Id, Judgement,
     LookupError, Message, Mx, Outcome, Recipient, Resolver, ReversePath, Session, Spooled,
@@ -134,7 +135,8 @@ impl Site {
         let now = SystemClock.now();
         let ids = self.store.ids();
         let client: SocketAddr = ([192, 0, 2, 1], 4711).into();
-        let session = Session::new(ids.next(now), client, client, now);
+        let mut session = Session::new(ids.next(now), client, client, now);
+        session.notes.put(RelayClient);
         let from = ReversePath::from_address(mail.from).expect("an address");
         let mut tx = Transaction::new(ids.next(now), now, from);
         for to in mail.to {

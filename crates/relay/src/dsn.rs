@@ -70,6 +70,7 @@ impl Dsns {
             return None;
         };
         if !claimed.dsn_allowed {
+            tracing::warn!(message = %claimed.id, from = %claimed.reverse_path, copies = failures.len(), "undelivered, and no DSN tells of it: nothing proves who sent it");
             return None;
         }
         let head = claimed.content.head(MAX_QUOTED).await;

@@ -2,14 +2,14 @@
 //! and written by it. Nothing here decides anything: the outcome did.
 
 mod copies;
+mod dsn;
 mod facts;
 mod insert;
 
 use bytes::Bytes;
 use posthouse_hook::facts::{Judgement, RelayedUnscanned};
 use posthouse_hook::{
-    BodyType, Column, Content, Id, IdMaker, Outcome, ReversePath, Session, Spf, Timestamp,
-    Transaction,
+    BodyType, Content, Id, IdMaker, Outcome, ReversePath, Session, Timestamp, Transaction,
 };
 
 use crate::audit::clean;
@@ -86,7 +86,7 @@ impl Intake {
             helo: clean(session.helo.as_deref().unwrap_or_default()),
             size: tx.message.content.len(),
             eight_bit: tx.body_type == BodyType::EightBitMime,
-            dsn_allowed: dsn_allowed(&tx.reverse_path, judgement),
+            dsn_allowed: dsn::dsn_allowed(session, tx, judgement),
             refused: matches!(outcome, Outcome::Refused { .. }),
             received: tx.received.clone(),
             body: Body::File,
@@ -174,14 +174,6 @@ impl Intake {
     }
 }
 
-/// No DSN to a null reverse-path, for spam that nobody vouches for, or after an
-/// SPF fail.
-fn dsn_allowed(reverse_path: &ReversePath, judgement: Option<&Judgement>) -> bool {
-    let forbidden =
-        |j: &Judgement| j.spf == Spf::Fail || (j.spam && j.column == Column::NotVouched);
-    *reverse_path != ReversePath::Null && !judgement.is_some_and(forbidden)
-}
-
 /// What discards by a sender's choice are counted under.
 pub(crate) fn sender_discards(sender: &str) -> String {
     format!("discarded from {sender}")
@@ -197,48 +189,5 @@ pub(crate) fn in_row(content: &Content, threshold: usize) -> Option<Bytes> {
     match content {
         Content::Memory(bytes) if bytes.len() <= threshold => Some(bytes.clone()),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use posthouse_hook::facts::Scans;
-    use posthouse_hook::{Origin, Row, Vouched};
-
-    use super::*;
-
-    fn judged(spf: Spf, spam: bool, column: Column) -> Judgement {
-        Judgement {
-            sender: ReversePath::Null,
-            origin: Origin::Unknown,
-            spf,
-            ours: false,
-            column,
-            rows: vec![Row::Other],
-            scans: Scans::default(),
-            identity: None,
-            spam,
-        }
-    }
-
-    #[test]
-    fn no_dsn_goes_to_whom_it_could_harm() {
-        let ann = ReversePath::from_address("ann@x.example").expect("valid");
-        let vouched = Column::Vouched(Vouched::OursNetwork);
-        for (spf, spam, column, allowed) in [
-            (Spf::Pass, false, Column::NotVouched, true),
-            (Spf::None, true, vouched, true),
-            (Spf::None, true, Column::NotVouched, false),
-            (Spf::Fail, false, vouched, false),
-        ] {
-            let judgement = judged(spf, spam, column);
-            assert_eq!(
-                dsn_allowed(&ann, Some(&judgement)),
-                allowed,
-                "{judgement:?}"
-            );
-        }
-        assert!(dsn_allowed(&ann, None));
-        assert!(!dsn_allowed(&ReversePath::Null, None));
     }
 }
