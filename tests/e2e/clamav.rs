@@ -169,7 +169,7 @@ fn a_limit_is_never_clean() {
     hears(&gate_2, letters(200).as_bytes(), LATER);
     let gate_3 = gate(
         clamd.socket().display(),
-        "on_limit = \"hold\"\non_found = \"hold\"",
+        "on_limit = \"hold\"\naction = \"hold\"",
     );
     hears(&gate_3, over_stream.as_bytes(), (250, "2.6.0"));
     hears(&gate_3, &attached("", EICAR.as_bytes()), (250, "2.6.0"));

@@ -26,7 +26,7 @@ pub(super) struct Config {
     #[serde(default = "default_rest", deserialize_with = "patience")]
     pub(super) rest: Span,
     #[serde(default)]
-    pub(super) on_found: OnFound,
+    pub(super) action: Action,
     #[serde(default)]
     pub(super) on_limit: OnLimit,
     #[serde(default)]
@@ -36,7 +36,7 @@ pub(super) struct Config {
 /// What becomes of a message with a virus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum OnFound {
+pub(super) enum Action {
     /// 550.
     #[default]
     Refuse,

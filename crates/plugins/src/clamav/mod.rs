@@ -23,7 +23,7 @@ use crate::backend::{Backend, Dead, Keeping};
 use crate::options::{BuildError, Options};
 use crate::scan;
 use crate::surroundings::Surroundings;
-use config::{Config, OnDead, OnFound, OnLimit};
+use config::{Action, Config, OnDead, OnLimit};
 use instream::Unreadable;
 use reply::Said;
 
@@ -105,10 +105,10 @@ impl ClamAv {
     fn act(&self, tx: &mut Transaction, scan: &VirusScan) -> Verdict {
         match scan {
             VirusScan::Clean => Verdict::Pass,
-            VirusScan::Virus(name) => match self.config.on_found {
-                OnFound::Refuse => Verdict::Refuse(Refusal::policy(format!("Virus found: {name}"))),
-                OnFound::Hold => hold(tx),
-                OnFound::Note => Verdict::Pass,
+            VirusScan::Virus(name) => match self.config.action {
+                Action::Refuse => Verdict::Refuse(Refusal::policy(format!("Virus found: {name}"))),
+                Action::Hold => hold(tx),
+                Action::Note => Verdict::Pass,
             },
             VirusScan::TooBig(_) => self.at_limit(tx, Refusal::too_big_to_scan()),
             VirusScan::Limit(what) => {

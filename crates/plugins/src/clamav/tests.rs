@@ -66,8 +66,8 @@ async fn each_answer_comes_to_what_the_options_say() {
         (&clean, "max_size = 48\non_limit = \"hold\"", "Policy"),
         (&clean, "max_size = 48\non_limit = \"defer\"", later),
         (&virus, "", "550 5.7.1 Virus found: V-1"),
-        (&virus, "on_found = \"hold\"", "Policy"),
-        (&virus, "on_found = \"note\"", "relay"),
+        (&virus, "action = \"hold\"", "Policy"),
+        (&virus, "action = \"note\"", "relay"),
         (
             &limit,
             "",
@@ -75,7 +75,7 @@ async fn each_answer_comes_to_what_the_options_say() {
         ),
         (&limit, "on_limit = \"hold\"", "Policy"),
         (&limit, "on_limit = \"defer\"", later),
-        (&big, "on_found = \"note\"", too_big),
+        (&big, "action = \"note\"", too_big),
         (&dead, "", later),
         (&dead, "on_dead = \"pass\"", "relay"),
     ] {
@@ -86,7 +86,7 @@ async fn each_answer_comes_to_what_the_options_say() {
 #[tokio::test]
 async fn what_was_found_is_noted_whatever_is_done() {
     let virus = says("stream: V-1 FOUND\0").await;
-    let (_, tx) = ask(&virus, "on_found = \"note\"").await;
+    let (_, tx) = ask(&virus, "action = \"note\"").await;
     assert_eq!(tx.notes.get(), Some(&VirusScan::Virus("V-1".to_owned())));
     assert!(tx.notes.get::<RelayedUnscanned>().is_none());
     let dead = says("nonsense\0").await;
@@ -98,7 +98,7 @@ async fn what_was_found_is_noted_whatever_is_done() {
 #[tokio::test]
 async fn what_was_held_or_dropped_before_stays_so() {
     let virus = says("stream: V-1 FOUND\0").await;
-    let options = format!("address = \"{virus}\"\non_found = \"hold\"");
+    let options = format!("address = \"{virus}\"\naction = \"hold\"");
     let plugin = Parts::new(Zone::default()).build("clamav", &options);
     let mut tx = transaction("<a@x.example>", &["<b@isp.example>"], MESSAGE);
     tx.recipients[0].disposition = Disposition::Discard;
