@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 
 use posthouse_hook::plugin::Nature;
-use posthouse_hook::{Chain, Mode, Step};
+use posthouse_hook::{Chain, HookPoint, Mode, Step};
 
 use super::{Chains, Fault, Loaded};
 
@@ -111,6 +111,7 @@ fn doubts(chain: &Chain) -> impl Iterator<Item = Doubt> {
         open_relay(chain),
         behind_quarantine(chain),
         admits_nobody(chain),
+        asked_too_late(chain),
         observes(chain),
     ]
     .into_iter()
@@ -155,6 +156,26 @@ fn admits_nobody(chain: &Chain) -> Option<Doubt> {
     })
 }
 
+/// A recipient that was taken is asked about no more: what stands below all who take recipients,
+/// and is asked at rcpt alone, never meets one.
+fn asked_too_late(chain: &Chain) -> Option<Doubt> {
+    let nature = |step: &Step| step.plugin.nature();
+    let steps = chain.steps();
+    let last = steps.iter().rposition(|s| nature(s) == Nature::Admits)?;
+    let guards = |s: &&Step| {
+        nature(s) == Nature::Refuses && s.plugin.points() == [HookPoint::Rcpt].as_slice()
+    };
+    let late = steps.get(last + 1..)?.iter().find(guards)?;
+    let taker = &steps.get(last)?.name;
+    Some(Doubt {
+        problem: format!(
+            "`{}` is never asked: `{taker}` takes recipients above it",
+            late.name
+        ),
+        way_out: "put it above the plugin that takes recipients",
+    })
+}
+
 /// Nobody should take a chain that only looks for one that guards.
 fn observes(chain: &Chain) -> Option<Doubt> {
     (chain.mode() == Mode::Observe).then(|| Doubt {
@@ -168,7 +189,7 @@ fn observes(chain: &Chain) -> Option<Doubt> {
 mod tests {
     use std::time::Duration;
 
-    use posthouse_hook::{HookPoint, OnError, Plugin};
+    use posthouse_hook::{OnError, Plugin};
 
     use super::*;
 
@@ -177,7 +198,7 @@ mod tests {
 
     impl Plugin for Of {
         fn points(&self) -> &[HookPoint] {
-            &[]
+            &[HookPoint::Rcpt]
         }
 
         fn nature(&self) -> Nature {
@@ -215,6 +236,18 @@ mod tests {
         assert_eq!(
             doubt.problem,
             "`Refuses` may refuse what `Disposes` has held"
+        );
+    }
+
+    #[test]
+    fn a_guard_of_recipients_stands_above_who_takes_them() {
+        use Nature::{Admits, Measures, Refuses};
+        assert!(asked_too_late(&chain(&[Admits, Refuses, Admits])).is_none());
+        assert!(asked_too_late(&chain(&[Refuses, Admits, Measures])).is_none());
+        let doubt = asked_too_late(&chain(&[Admits, Refuses])).expect("warns");
+        assert_eq!(
+            doubt.problem,
+            "`Refuses` is never asked: `Admits` takes recipients above it"
         );
     }
 
