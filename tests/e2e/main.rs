@@ -27,6 +27,7 @@ mod feedback;
 mod forged_sender;
 mod full_disk;
 mod gate;
+mod greylist;
 mod helo;
 mod letters;
 mod letters_alarm;

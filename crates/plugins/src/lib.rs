@@ -20,6 +20,7 @@ mod early_talker;
 mod exempt;
 mod filtered;
 mod forged_sender;
+mod greylist;
 mod gtube;
 mod helo;
 mod options;

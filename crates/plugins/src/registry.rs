@@ -10,8 +10,8 @@ use crate::options::{BadValue, BuildError, Options};
 use crate::surroundings::Surroundings;
 use crate::{
     access, arc, attachments, authentication_results, clamav, dkim, dmarc, dnsbl, early_talker,
-    forged_sender, gtube, helo, quarantine, quota, rate_limit, relay_clients, relay_domains,
-    resolvable_sender, reverse_dns, rspamd, spamassassin, spf, verify,
+    forged_sender, greylist, gtube, helo, quarantine, quota, rate_limit, relay_clients,
+    relay_domains, resolvable_sender, reverse_dns, rspamd, spamassassin, spf, verify,
 };
 
 /// Builds one plugin from its options. The first argument is its name in the configuration, under
@@ -59,6 +59,11 @@ pub const PLUGINS: &[Entry] = &[
         "quota",
         "refuses recipients whose mailbox is over its quota",
         quota::build,
+    ),
+    entry(
+        "greylist",
+        "puts the first try of strangers off",
+        greylist::build,
     ),
     entry(
         "rate_limit",

@@ -16,6 +16,7 @@ mod erase;
 mod errands;
 mod feedback;
 mod forget;
+mod greylist;
 mod handoff;
 mod idle;
 mod intake;
@@ -48,10 +49,11 @@ pub use lookup::{Lookup, LookupFault};
 pub use model::{
     Actor, Address, Asked, AttemptResult, Attempted, Audited, Became, Bounds, Choices, Claimed,
     ClaimedRecipient, Confirmed, CopyId, Correspondent, Counts, Done, Erased, Errand, ErrandKind,
-    Expiries, Filter, Item, ItemRecipient, Judged, JudgedCopy, Kind, LessonDue, LetterCaps,
-    LetterDue, LetterSent, Letters, Objection, ObservedCase, ObservedCount, ObservedReport,
-    OwnMessage, Owner, Pending, Proven, RecipientChoice, ReleaseCaps, Released, Request, Resent,
-    Sample, Selection, Sender, SenderChoice, Settings, StandingCounts, Who, Wish,
+    Expiries, Filter, GreyNetwork, GreySeen, GreyTriplet, GreyTry, Item, ItemRecipient, Judged,
+    JudgedCopy, Kind, LessonDue, LetterCaps, LetterDue, LetterSent, Letters, Objection,
+    ObservedCase, ObservedCount, ObservedReport, OwnMessage, Owner, Pending, Proven,
+    RecipientChoice, ReleaseCaps, Released, Request, Resent, Sample, Selection, Sender,
+    SenderChoice, Settings, StandingCounts, Who, Wish,
 };
 pub use state::State;
 pub use store::{Store, StoreError};

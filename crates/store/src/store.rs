@@ -3,6 +3,7 @@
 mod commit;
 mod deeds;
 mod erasing;
+mod greylisting;
 mod lessons;
 mod looking;
 mod operating;
@@ -14,7 +15,7 @@ mod tidying;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
 
 use posthouse_hook::{Clock, CommitError, Content, Id, IdMaker, LinkKey, Live, Timestamp};
@@ -98,6 +99,8 @@ struct Inner {
     lessons: Notify,
     /// Somebody asked for mail of ours.
     errands: Notify,
+    /// First tries that were noted since the start.
+    greylisted: AtomicU32,
     choices: Live<Choices>,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -162,6 +165,7 @@ impl Store {
             noting: AtomicBool::new(false),
             lessons: Notify::new(),
             errands: Notify::new(),
+            greylisted: AtomicU32::new(0),
             choices: Live::new(choices),
             reloading: tokio::sync::Mutex::new(()),
             writing,

@@ -107,6 +107,20 @@ pub(crate) const COLUMNS: &[Column] = &[
         How::DropNaming,
         "judged messages",
     ),
+    column(
+        "greylist",
+        &["network", "sender", "recipient"],
+        "sender",
+        How::DropIs,
+        "greylisted tries",
+    ),
+    column(
+        "greylist",
+        &["network", "sender", "recipient"],
+        "recipient",
+        How::DropIs,
+        "greylisted tries",
+    ),
     column("sender", &["id"], "address", How::DropIs, "addresses"),
     column("address", &["id"], "address", How::DropIs, "addresses"),
 ];
@@ -452,6 +466,8 @@ mod tests {
         ("audit", "who"),
         ("keeping", "sender"),
         ("feedback", "lesson"),
+        ("grey_network", "network"),
+        ("greylist", "network"),
     ];
 
     /// docs/privacy.md tells of every table.

@@ -4,6 +4,7 @@ mod choices;
 mod correspondents;
 mod deeds;
 mod erased;
+mod grey;
 mod items;
 mod judged;
 mod letters;
@@ -20,6 +21,7 @@ pub use choices::{
 pub use correspondents::{Correspondent, Resent, StandingCounts};
 pub use deeds::{Actor, Done, ReleaseCaps, Released, Selection, Who};
 pub use erased::Erased;
+pub use grey::{GreyNetwork, GreySeen, GreyTriplet, GreyTry};
 pub(crate) use items::said_of_discard;
 pub use items::{Audited, Counts, Expiries, Filter, Item, ItemRecipient, LessonDue, Sample};
 pub use judged::{Became, Judged, JudgedCopy};

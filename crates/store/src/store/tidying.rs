@@ -42,6 +42,7 @@ impl Store {
         self.trim_newest(observed::KEPT, seen).await?;
         let judged = now.before(settings.judged_kept);
         self.trim_newest(judged::KEPT, judged).await?;
+        self.forget_grey(now).await?;
         let counted = now.before(TALLIES);
         self.write(move |db| {
             tally::forget(db, counted)?;
