@@ -4,6 +4,7 @@
 //! each lost or doubled one is found. Systems are measured in turn, round by round, because a
 //! machine's own speed changes with time: compare within a run, by ratios. Loopback only.
 
+mod inbound;
 mod load;
 mod measure;
 mod message;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use inbound::Checks;
 use load::Shape;
 use report::Cell;
 use sink::Sink;
@@ -31,6 +33,9 @@ struct Args {
     /// Measure Posthouse: its program, built with --release
     #[arg(long, value_name = "PROGRAM")]
     posthouse: Option<PathBuf>,
+    /// Measure Posthouse on the way in, with all checks but scanners, and without any
+    #[arg(long, value_name = "PROGRAM")]
+    inbound: Option<PathBuf>,
     /// Measure Debian's Postfix with its default settings (as root, or with sudo)
     #[arg(long)]
     postfix: bool,
@@ -79,7 +84,11 @@ impl Args {
         let postfix = self.postfix.then_some(System::Postfix);
         let pid = self.pid;
         let other = self.target.map(|addr| System::Other { addr, pid });
-        posthouse.into_iter().chain(postfix).chain(other).collect()
+        let inbound = self.inbound.iter().flat_map(|program| {
+            [Checks::None, Checks::All].map(|checks| System::Inbound(program.clone(), checks))
+        });
+        let systems = posthouse.into_iter().chain(postfix).chain(other);
+        systems.chain(inbound).collect()
     }
 
     fn shapes(&self) -> Vec<Shape> {
@@ -102,7 +111,7 @@ fn main() -> ExitCode {
     let systems = args.systems();
     if systems.is_empty() || args.sessions.contains(&0) {
         eprintln!(
-            "posthouse-bench: name a system (--posthouse, --postfix, --target), and at least one session"
+            "posthouse-bench: name a system (--posthouse, --inbound, --postfix, --target), and at least one session"
         );
         return ExitCode::from(2);
     }

@@ -22,6 +22,7 @@ mod dnsbl;
 mod docs;
 mod early_talker;
 mod erase;
+mod examples;
 mod explain;
 mod feedback;
 mod forged_sender;
