@@ -2,6 +2,7 @@
 //! the policies. Not one other byte of a message changes.
 
 mod arc;
+mod crafted;
 mod dkim;
 mod dmarc;
 mod peer;

@@ -7,7 +7,7 @@ use posthouse_tests::sink::Script;
 use posthouse_tests::wait;
 use serde_json::Value;
 
-use crate::scene::{LIMIT, Scene, message, spam};
+use crate::scene::{LIMIT, Scene, message, spam, text_of};
 
 fn said(output: &Output) -> String {
     format!(
@@ -230,4 +230,31 @@ fn what_senders_ask_is_listed_and_answered_by_a_release() {
     wait::until("no question", LIMIT, || {
         scene.items(&["held", "requests"]).is_empty().then_some(())
     });
+}
+
+#[test]
+fn revoked_links_open_nothing_and_new_ones_are_to_be_had() {
+    let scene = Scene::open();
+    let (ann, bob) = ("ann@ours.test", "bob@filtered.test");
+    let item = scene.refused(ann, &[bob], "one");
+    let letter = text_of(&scene.arrived(bob, 1)[0]);
+    let page = scene.link_in(&letter, 'a').expect("a link to the page");
+    let id = one(&scene, &["held", "list"])["id"].clone();
+    scene.command(&["held", "revoke", id.as_str().expect("an id")]);
+    assert_eq!(scene.get(&item).status, 404, "the sender's link");
+    assert_eq!(scene.get(&page).status, 200, "the recipient's link");
+    let again = scene.refused(ann, &[bob], "one");
+    assert_ne!(again, item);
+    assert_eq!(scene.get(&again).status, 200, "the link of a retry");
+    scene.command(&["held", "revoke", bob]);
+    assert_eq!(scene.get(&page).status, 404, "the recipient's link");
+    scene.command(&["letters", "resend", bob]);
+    let letter = text_of(&scene.arrived(bob, 2)[1]);
+    let page = scene.link_in(&letter, 'a').expect("a new link");
+    assert_eq!(scene.get(&page).status, 200);
+    fails(
+        &scene,
+        &["held", "revoke", "nobody@else.test"],
+        "no link of",
+    );
 }

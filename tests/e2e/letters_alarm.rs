@@ -102,7 +102,7 @@ fn stopped_letters_are_told_of_without_alarm() {
         &parts.server,
         "mail waits for a letter, and letters are stopped",
     );
-    assert!(line.contains("INFO") && line.contains("off"), "{line}");
+    assert!(line.contains("WARN") && line.contains("off"), "{line}");
     assert!(!parts.server.proc.log().contains("none went out for a day"));
     let (json, text) = status(&parts.server);
     assert_eq!(json["letters"], "off", "{json}");

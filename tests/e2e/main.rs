@@ -30,6 +30,7 @@ mod full_disk;
 mod gate;
 mod greylist;
 mod helo;
+mod hostile_words;
 mod letters;
 mod letters_alarm;
 mod letters_dkim;

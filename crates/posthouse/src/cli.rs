@@ -215,8 +215,36 @@ pub(crate) enum HeldCommand {
     Discard(SelectArgs),
     /// List samples of spam that was not held, or write one out
     Samples(SamplesArgs),
+    /// Make links that are out worthless: of one message, or all of an address
+    Revoke(RevokeArgs),
     /// Erase all that is stored about an address, and print a receipt
     Erase(EraseArgs),
+}
+
+/// Whose links to revoke.
+#[derive(Args)]
+pub(crate) struct RevokeArgs {
+    /// The message's id, or an address
+    #[arg(value_name = "ID|ADDRESS", value_parser = revocable)]
+    pub(crate) what: Revocable,
+}
+
+/// See [`RevokeArgs`].
+#[derive(Debug, Clone)]
+pub(crate) enum Revocable {
+    /// The sender's link to one message.
+    Item(Id),
+    /// Every link of an address.
+    Address(ForwardPath),
+}
+
+fn revocable(text: &str) -> Result<Revocable, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(Revocable::Item(id));
+    }
+    ForwardPath::from_address(text)
+        .map(Revocable::Address)
+        .map_err(|_| "write a message's id or an address".to_owned())
 }
 
 /// Which samples to print.

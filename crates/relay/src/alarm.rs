@@ -72,7 +72,7 @@ impl LettersState {
                     "mail waits for a letter, and none went out for a day"
                 );
             }
-            stopped => tracing::info!(
+            stopped => tracing::warn!(
                 since,
                 letters = stopped.name(),
                 "mail waits for a letter, and letters are stopped"

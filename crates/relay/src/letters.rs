@@ -15,6 +15,9 @@ use crate::writer::LetterWriter;
 const LEAST: Duration = Duration::from_secs(1);
 /// How often it is told that letters are overdue.
 const QUIET: Duration = Duration::from_secs(3600);
+/// Letters that cannot be written, after which a round ends: one that is odd keeps nobody waiting,
+/// and a broken template does not fill the log.
+const UNWRITTEN: usize = 10;
 /// Letters that are written in one round.
 const ROUND: usize = 200;
 
@@ -81,8 +84,8 @@ impl Letters {
             let mail = match self.writer.run_errand(&errand, id) {
                 Ok(mail) => mail,
                 Err(error) => {
-                    tracing::error!(%error, "mail that was asked for cannot be written");
-                    break;
+                    tracing::error!(%error, errand = %errand.id, "mail that was asked for cannot be written");
+                    continue;
                 }
             };
             if let Some(id) = self.store.errand_done(errand.id, mail).await? {
@@ -105,12 +108,15 @@ impl Letters {
         let reach = self.reach.load();
         let wanted = move |address: &str| reach.takes(address);
         let due = self.store.letters_due_among(interval, ROUND, wanted);
-        let mut sent = 0;
+        let (mut sent, mut unwritten) = (0, 0);
         for due in due.await? {
             match self.send(&due, interval).await? {
                 Sent::Queued => sent += 1,
                 Sent::KeptBack => {}
-                Sent::Unwritten => break,
+                Sent::Unwritten => unwritten += 1,
+            }
+            if unwritten == UNWRITTEN {
+                break;
             }
         }
         Ok(sent)

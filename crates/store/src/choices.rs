@@ -17,8 +17,10 @@ use crate::model::{
 use crate::quarantine;
 use crate::rows::unreadable;
 
-pub(crate) use asking::{Asking, ask};
-pub(crate) use pending::{confirm, confirm_link, forget, pending, waiting, withdraw};
+pub(crate) use asking::{Asking, CONFIRM, UNDO, ask};
+pub(crate) use pending::{
+    confirm, confirm_link, forget, pending, unwritten, waiting, withdraw, written,
+};
 
 const SENDER: &str = "id, address, choice, chosen_at, generation";
 
@@ -148,7 +150,8 @@ pub(crate) fn set_sender(
     let chosen = (choice != SenderChoice::Hold).then_some(now.0);
     db.prepare_cached("UPDATE sender SET choice = ?2, chosen_at = ?3 WHERE id = ?1")?
         .execute(params![id.0, choice.name(), chosen])?;
-    audit::append(db, &line(now, id, "choice", choice.name(), ""), by)
+    audit::append(db, &line(now, id, "choice", choice.name(), ""), by)?;
+    pending::supersede(db, id, by, now)
 }
 
 /// Sets a recipient's choice. A redirect takes along what is held; gives how many copies.
@@ -165,6 +168,7 @@ pub(crate) fn set_recipient(
         .execute(params![id.0, choice.name(), target, chosen])?;
     let detail = target.as_deref().unwrap_or_default();
     audit::append(db, &line(now, id, "choice", choice.name(), detail), by)?;
+    pending::supersede(db, id, by, now)?;
     match choice {
         RecipientChoice::Redirect(_) => redirect_held(db, id, by, now),
         RecipientChoice::Hold | RecipientChoice::Discard => Ok(0),

@@ -1,5 +1,7 @@
 //! Errands: mail of ours that somebody asked for and that the relay has still to write.
 
+use std::time::Duration;
+
 use posthouse_hook::{ForwardPath, Id, Language, LinkKey, LinkKind, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -9,9 +11,8 @@ use crate::choices::{self, Asking, ensure_sender};
 use crate::model::{Errand, ErrandKind, Owner, Pending};
 use crate::rows::forward_path;
 
-/// How long an errand waits for letters to go out again, before it is dropped: its links are old
-/// then.
-pub(crate) const KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+/// How long an errand waits for letters to go out again. Nobody remembers then what was asked for.
+pub(crate) const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// Mails with a link that one address can get in a day.
 const LINKS_DAILY: u32 = 1;
 /// Mails with a link that one network can cause in an hour.
@@ -161,7 +162,8 @@ impl RawErrand {
         key: &LinkKey,
         now: Timestamp,
     ) -> rusqlite::Result<Option<ErrandKind>> {
-        let Some(pending) = choices::pending(db, self.subject, now)? else {
+        let until = now.after(lasts(&self.what));
+        let Some(pending) = choices::unwritten(db, self.subject, until)? else {
             return Ok(None);
         };
         let link = choices::confirm_link(key, &pending);
@@ -170,6 +172,14 @@ impl RawErrand {
             "notice" => Some(ErrandKind::Redirected(Box::new(pending), link)),
             _ => Some(ErrandKind::Confirm(Box::new(pending), link)),
         })
+    }
+}
+
+/// How long the link in a mail about a choice can be used, from its writing.
+fn lasts(what: &str) -> Duration {
+    match what {
+        "notice" => choices::UNDO,
+        _ => choices::CONFIRM,
     }
 }
 
@@ -200,12 +210,19 @@ pub(crate) fn due(
         .collect()
 }
 
-/// Ends an errand. Says whether it was still there.
-pub(crate) fn end(db: &Connection, id: Id) -> rusqlite::Result<bool> {
-    let ended = db
-        .prepare_cached("DELETE FROM errand WHERE id = ?1")?
-        .execute([id.0])?;
-    Ok(ended == 1)
+/// Ends an errand whose mail is written: the life of its link begins. Says whether it was still
+/// there.
+pub(crate) fn end(db: &Connection, id: Id, now: Timestamp) -> rusqlite::Result<bool> {
+    let ended: Option<(String, i64)> = db
+        .prepare_cached("DELETE FROM errand WHERE id = ?1 RETURNING what, subject")?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((what, subject)) = &ended
+        && matches!(what.as_str(), "confirm" | "notice")
+    {
+        choices::written(db, Id(*subject), now.after(lasts(what)))?;
+    }
+    Ok(ended.is_some())
 }
 
 /// Drops errands that are too old, or about what is gone.

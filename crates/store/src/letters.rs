@@ -1,5 +1,6 @@
 //! Letters: who is to be written to, and the caps on it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use posthouse_hook::{ForwardPath, Id, LinkKey, LinkKind, Timestamp};
@@ -16,8 +17,9 @@ const NAMED: usize = 10;
 /// How long an address rests after a cap kept its letter back.
 pub(crate) const CAPPED: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Senders that are looked at for one whose cap leaves room.
-const CAUSES: usize = 50;
+/// Senders and origins that are looked at for one whose caps leave room.
+const CAUSES: usize = 2000;
+const PER_ORIGIN: &str = "per_origin_daily";
 /// Addresses that are listed as kept back, at most.
 const LISTED: usize = 1000;
 /// Letters that caps kept back are counted here.
@@ -141,14 +143,21 @@ pub(crate) fn book(
     if !still_due(db, address.id, interval, now)? {
         return Ok(Booking::NotDue);
     }
-    let mut barred = None;
+    let (mut barred, mut full) = (None, HashSet::new());
     for cause in causes(db, address)? {
+        // Another sender's name does not give a barred origin another turn.
+        if full.contains(&cause.origin) {
+            continue;
+        }
         let caps = caps_on(&cause, &address.address, limits);
         barred = caps::reached(db, &caps, now)?;
         if barred.is_none() {
             caps::count(db, &caps, now)?;
             written(db, address.id, now)?;
             return Ok(Booking::Booked);
+        }
+        if barred == Some(PER_ORIGIN) {
+            full.insert(cause.origin);
         }
     }
     let Some(cap) = barred else {
@@ -219,7 +228,7 @@ fn caps_on(cause: &Cause, address: &str, limits: &LetterCaps) -> [Cap; 4] {
             limits.per_sender_daily,
         ),
         daily(
-            "per_origin_daily",
+            PER_ORIGIN,
             format!("letter from {origin}"),
             limits.per_origin_daily,
         ),

@@ -33,6 +33,7 @@ mod quarantine;
 mod queue;
 mod readers;
 mod requests;
+mod revoke;
 mod room;
 mod rows;
 mod samples;

@@ -57,6 +57,8 @@ fn holds(db: &Connection, owner: Id) -> rusqlite::Result<bool> {
 
 /// Whether a letter went out within the last day.
 fn went_out(db: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM address WHERE last_letter > ?1)")?
-        .query_row([now.before(DAY).0], |row| row.get(0))
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM address WHERE last_letter > ?1 AND last_letter <= ?2)",
+    )?
+    .query_row([now.before(DAY).0, now.0], |row| row.get(0))
 }

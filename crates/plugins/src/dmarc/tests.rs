@@ -1,8 +1,9 @@
 //! DMARC over notes, as a chain asks it.
 
-use posthouse_hook::Chain;
-use posthouse_hook::proofs::{AuthResults, DkimSignature, RelayClient};
+use posthouse_hook::proofs::{AuthResults, DkimFound, DkimSignature, RelayClient, SpfFound};
+use posthouse_hook::{Chain, Id, Spf};
 
+use super::evaluate::draw;
 use super::*;
 use crate::testing::{Parts, Zone, session, step, transaction};
 

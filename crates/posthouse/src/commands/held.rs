@@ -5,9 +5,11 @@ use std::path::Path;
 use posthouse_store::State;
 
 use super::queue::selection;
-use super::{Outcome, block_on, deed, erase, filter, ledger, load, print, requests, samples};
-use crate::cli::{HeldCommand, ListArgs};
-use crate::control::Request;
+use super::{
+    Outcome, block_on, deed, erase, filter, ledger, load, order, print, requests, samples,
+};
+use crate::cli::{HeldCommand, ListArgs, Revocable};
+use crate::control::{Order, Request};
 
 /// Runs one of the quarantine's commands.
 pub(crate) fn run(config: Option<&Path>, command: &HeldCommand) -> Outcome {
@@ -18,7 +20,15 @@ pub(crate) fn run(config: Option<&Path>, command: &HeldCommand) -> Outcome {
         HeldCommand::Discard(args) => deed(config, args, Request::DiscardHeld(selection(args))),
         HeldCommand::Requests(args) => requests::run(config, args.json),
         HeldCommand::Samples(args) => samples::run(config, args),
+        HeldCommand::Revoke(args) => order(config, revocation(&args.what)),
         HeldCommand::Erase(args) => erase::run(config, args),
+    }
+}
+
+fn revocation(what: &Revocable) -> Order {
+    match what {
+        Revocable::Item(id) => Order::RevokeItem(*id),
+        Revocable::Address(address) => Order::RevokeAddress(address.clone()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an operator changes for people: their letters and their choices. Every answer is a sentence
 //! for the terminal, without a secret.
 
-use posthouse_hook::{ForwardPath, Language};
+use posthouse_hook::{ForwardPath, Id, Language};
 use posthouse_store::{
     Actor, Letters, Objection, RecipientChoice, Resent, SenderChoice, Store, StoreError, Who,
 };
@@ -19,6 +19,10 @@ pub(crate) enum Order {
     StartLetters(Option<ForwardPath>),
     /// A letter now.
     ResendLetter(ForwardPath),
+    /// The item link of a message has no force any more.
+    RevokeItem(Id),
+    /// No link of this address has.
+    RevokeAddress(ForwardPath),
     /// What becomes of spam from a sender.
     Sender(ForwardPath, SenderChoice),
     /// What becomes of mail to a recipient, and of letters.
@@ -80,6 +84,8 @@ pub(super) async fn carry_out(store: &Store, order: Order) -> Answer {
         Order::StopLetters(Some(address)) => switch(store, &address, Switch::Off).await,
         Order::StartLetters(Some(address)) => switch(store, &address, Switch::On).await,
         Order::ResendLetter(address) => resend(store, &address).await,
+        Order::RevokeItem(item) => revoke_item(store, item).await,
+        Order::RevokeAddress(address) => revoke_address(store, &address).await,
         Order::Sender(address, choice) => sender(store, &address, choice).await,
         Order::Recipient(order) => recipient(store, order).await,
     };
@@ -140,6 +146,27 @@ async fn resend(store: &Store, to: &ForwardPath) -> Result<Answer, StoreError> {
         }
         Resent::Off(_) => failed("letters to it are stopped; `posthouse letters start` it first"),
     })
+}
+
+async fn revoke_item(store: &Store, item: Id) -> Result<Answer, StoreError> {
+    Ok(match store.revoke_item(item, operator()).await? {
+        true => Answer::Said(format!(
+            "the link to {item} is revoked; if the message is sent again, its sender gets a new one"
+        )),
+        false => Answer::Failed(format!("there is no message {item}")),
+    })
+}
+
+async fn revoke_address(store: &Store, address: &ForwardPath) -> Result<Answer, StoreError> {
+    let name = address.address();
+    Ok(
+        match store.revoke_address(&address.key(), operator()).await? {
+            0 => Answer::Failed(format!("no link of {name} is known")),
+            _ => Answer::Said(format!(
+                "all links of {name} are revoked; it gets new ones with the next letter, or on request"
+            )),
+        },
+    )
 }
 
 async fn sender(

@@ -10,8 +10,8 @@ use crate::caps::{self, Cap};
 use crate::model::{Actor, Address, Asked, Objection, RecipientChoice, Wish};
 use crate::{addresses, audit, errands};
 
-/// How long a confirm link can be used.
-const CONFIRM: Duration = Duration::from_secs(7 * 86_400);
+/// How long a confirm link can be used, from the writing of its mail.
+pub(crate) const CONFIRM: Duration = Duration::from_secs(7 * 86_400);
 /// Confirm letters that one owner can cause in a day.
 const PER_OWNER_DAILY: u32 = 3;
 /// Confirm letters about redirects that one target can get in a week.
@@ -20,7 +20,7 @@ const PER_TARGET_WEEKLY: u32 = 1;
 const TOTAL_HOURLY: u32 = 200;
 const WEEK: i64 = 7 * 24;
 /// How long the undo link of a notice can be used; the owner's page can undo at any time.
-const UNDO: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const UNDO: Duration = Duration::from_secs(30 * 86_400);
 
 /// Who asks, from where and when, and what new rows are called.
 pub(crate) struct Asking<'a> {

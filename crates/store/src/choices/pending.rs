@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::asking::{Asking, tell_owner};
 use super::{line, objection, read_choice, sender_by_id, set_recipient, set_sender};
-use crate::model::{Actor, Confirmed, Owner, Pending, SenderChoice};
+use crate::model::{Actor, Confirmed, Objection, Owner, Pending, RecipientChoice, SenderChoice};
 use crate::{addresses, audit};
 
 const PENDING: &str = "id, party, subject, choice, target, mailed, made_at, ends_at, done_at";
@@ -57,10 +57,62 @@ pub(crate) fn withdraw(
             "UPDATE pending SET ends_at = ?2 WHERE subject = ?1 AND {WAITS}"
         ))?
         .execute([owner.0, now.0])?;
+    drop_errands(db, owner, now)?;
     match ended {
         0 => Ok(()),
         _ => audit::append(db, &line(now, owner, "withdrawn", "", ""), by),
     }
+}
+
+/// Ends every unused link about the choices of an owner, undo links included: another choice is in
+/// force now, and no old letter may change it.
+pub(super) fn supersede(
+    db: &Connection,
+    owner: Id,
+    by: &Actor,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    withdraw(db, owner, by, now)?;
+    db.prepare_cached(
+        "UPDATE pending SET ends_at = ?2 WHERE subject = ?1 AND done_at IS NULL AND ends_at > ?2",
+    )?
+    .execute([owner.0, now.0])?;
+    drop_errands(db, owner, now)
+}
+
+/// No mail is written any more about links that are used or ended.
+fn drop_errands(db: &Connection, owner: Id, now: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM errand WHERE what IN ('confirm', 'notice') AND subject IN (
+           SELECT id FROM pending
+           WHERE subject = ?1 AND (done_at IS NOT NULL OR ends_at <= ?2))",
+    )?
+    .execute([owner.0, now.0])?;
+    Ok(())
+}
+
+/// A choice about which a mail is still to be written: its link ends so long after the writing.
+pub(crate) fn unwritten(
+    db: &Connection,
+    id: Id,
+    until: Timestamp,
+) -> rusqlite::Result<Option<Pending>> {
+    let raw = db
+        .prepare_cached(&format!("SELECT {PENDING} FROM pending WHERE id = ?1"))?
+        .query_row([id.0], RawPending::of)
+        .optional()?;
+    let whole = raw.map_or(Ok(None), |raw| raw.whole(db))?;
+    Ok(whole.map(|pending| Pending {
+        ends_at: until,
+        ..pending
+    }))
+}
+
+/// The mail about a choice is written: its link can be used until then.
+pub(crate) fn written(db: &Connection, id: Id, until: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE pending SET ends_at = ?2 WHERE id = ?1")?
+        .execute([id.0, until.0])?;
+    Ok(())
 }
 
 /// A row of [`PENDING`].
@@ -127,25 +179,34 @@ pub(crate) fn confirm(
     if pending.done_at.is_some() {
         return Ok(Some(Confirmed::Already));
     }
+    if let Some(objection) = objected(db, &pending)? {
+        return Ok(Some(Confirmed::Refused(objection)));
+    }
+    // First, so that it does not end with the links that the choice supersedes.
+    db.prepare_cached("UPDATE pending SET done_at = ?2 WHERE id = ?1")?
+        .execute([id.0, asking.now.0])?;
     let moved = match &pending.owner {
         Owner::Sender(sender, choice) => {
             set_sender(db, sender.id, *choice, asking.by, asking.now)?;
             0
         }
         Owner::Recipient(address, choice) => {
-            if let Some(target) = choice.target()
-                && let Some(objection) = objection(db, &address.address, target)?
-            {
-                return Ok(Some(Confirmed::Refused(objection)));
-            }
             let moved = set_recipient(db, address.id, choice, asking.by, asking.now)?;
             tell_owner(db, address, choice, asking)?;
             moved
         }
     };
-    db.prepare_cached("UPDATE pending SET done_at = ?2 WHERE id = ?1")?
-        .execute([id.0, asking.now.0])?;
     Ok(Some(Confirmed::Done(moved)))
+}
+
+/// Why a redirect cannot be put in force any more, as far as the ledger knows.
+fn objected(db: &Connection, pending: &Pending) -> rusqlite::Result<Option<Objection>> {
+    match &pending.owner {
+        Owner::Recipient(address, RecipientChoice::Redirect(target)) => {
+            objection(db, &address.address, target)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The link that puts a pending choice in force.
@@ -153,9 +214,13 @@ pub(crate) fn confirm_link(key: &LinkKey, pending: &Pending) -> Link {
     key.mint(LinkKind::Confirm, pending.id, &pending.mailed, 0)
 }
 
-/// Forgets links that nobody can use any more.
+/// Forgets links that nobody can use any more; those whose mail is not written yet have not begun.
 pub(crate) fn forget(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM pending WHERE ends_at < ?1")?
-        .execute([now.0])?;
+    db.prepare_cached(
+        "DELETE FROM pending WHERE ends_at < ?1 AND NOT EXISTS (
+           SELECT 1 FROM errand e WHERE e.subject = pending.id
+           AND e.what IN ('confirm', 'notice'))",
+    )?
+    .execute([now.0])?;
     Ok(())
 }

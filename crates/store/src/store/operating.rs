@@ -6,7 +6,7 @@ use posthouse_hook::Id;
 
 use super::{Store, StoreError};
 use crate::model::{Actor, Correspondent, Resent, StandingCounts};
-use crate::{choices, correspondents, letters};
+use crate::{choices, correspondents, letters, revoke};
 
 /// What a list gives at the most.
 const LISTED: usize = 10_000;
@@ -40,6 +40,21 @@ impl Store {
     pub async fn recipient_row(&self, address: &str) -> Result<Id, StoreError> {
         let (address, new) = (address.to_owned(), self.ids().next(self.now()));
         self.write(move |db| choices::ensure_address(db, &address, new))
+            .await
+    }
+
+    /// Revokes the item link of a message; a retry of the message gets a new one. Says whether there
+    /// is such a message.
+    pub async fn revoke_item(&self, item: Id, by: Actor) -> Result<bool, StoreError> {
+        let now = self.now();
+        self.write(move |db| revoke::item(db, item, &by, now)).await
+    }
+
+    /// Revokes every link of an address, confirm links included; new ones are mailed when they are
+    /// asked for, and with the next letter. Gives how many rows of ours that concerned.
+    pub async fn revoke_address(&self, address: &str, by: Actor) -> Result<usize, StoreError> {
+        let (address, now) = (address.to_ascii_lowercase(), self.now());
+        self.write(move |db| revoke::address(db, &address, &by, now))
             .await
     }
 

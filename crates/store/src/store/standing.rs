@@ -176,10 +176,11 @@ impl Store {
         errand: Id,
         mail: OwnMessage,
     ) -> Result<Option<Id>, StoreError> {
-        let intake = Intake::of_own(mail, &self.0.ids, self.now());
+        let now = self.now();
+        let intake = Intake::of_own(mail, &self.0.ids, now);
         let queued = self
             .write(move |db| {
-                if !errands::end(db, errand)? {
+                if !errands::end(db, errand, now)? {
                     return Ok(None);
                 }
                 intake.insert(db)?;

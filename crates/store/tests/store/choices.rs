@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use posthouse_hook::{Disposition, ForwardPath, Id, LinkClaim, LinkKind, Outcome, Recipient};
 use posthouse_store::{
     Actor, Asked, AttemptResult, Confirmed, ErrandKind, Kind, LetterCaps, LetterSent, Letters,
-    Objection, Owner, Proven, RecipientChoice, Resent, SenderChoice, State, Who, Wish,
+    Objection, OwnMessage, Owner, Proven, RecipientChoice, Resent, SenderChoice, State, Who, Wish,
 };
 
 use crate::bench::{Bench, DAY, all, operator};
@@ -461,4 +461,70 @@ async fn the_stop_of_all_letters_outlives_a_restart() {
         .await
         .expect("set");
     assert!(!bench.store.letters_stopped().await.expect("reads"));
+}
+
+#[tokio::test]
+async fn another_choice_ends_the_links_that_are_out() {
+    let bench = Bench::new();
+    ask(&bench, OWNER, redirect(TARGET)).await;
+    ask(&bench, OWNER, redirect("bob@third.example")).await;
+    let links: Vec<Id> = mailed(&bench).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(confirm(&bench, links[1]).await, Some(Confirmed::Done(0)));
+    assert_eq!(confirm(&bench, links[0]).await, None, "superseded");
+    let undo = undo_link(&bench).await;
+    let set = bench
+        .store
+        .set_recipient(OWNER.to_owned(), RecipientChoice::Discard, operator());
+    set.await.expect("set");
+    assert_eq!(
+        confirm(&bench, undo).await,
+        None,
+        "it was about the redirect"
+    );
+    ask(&bench, OWNER, redirect("bob@fourth.example")).await;
+    let waiting = mailed(&bench).await.last().expect("an errand").0;
+    let set = bench
+        .store
+        .set_recipient(OWNER.to_owned(), RecipientChoice::Hold, operator());
+    set.await.expect("set");
+    assert_eq!(
+        confirm(&bench, waiting).await,
+        None,
+        "the operator's word is newer"
+    );
+    assert!(bench.store.errands_due(10).await.expect("reads").is_empty());
+}
+
+/// The undo link of the notice that waits.
+async fn undo_link(bench: &Bench) -> Id {
+    let errands = bench.store.errands_due(100).await.expect("reads");
+    let undo = |what| match what {
+        ErrandKind::Redirected(pending, _) => Some(pending.id),
+        _ => None,
+    };
+    errands
+        .into_iter()
+        .find_map(|e| undo(e.what))
+        .expect("a notice")
+}
+
+#[tokio::test]
+async fn a_long_stop_of_letters_takes_nothing_off_the_life_of_a_link() {
+    let bench = Bench::new();
+    ask(&bench, OWNER, redirect(TARGET)).await;
+    bench.pass(20 * DAY);
+    bench.store.tidy().await.expect("tidies");
+    let errand = bench.store.errands_due(1).await.expect("reads").remove(0);
+    let ErrandKind::Confirm(pending, _) = errand.what else {
+        panic!("{errand:?}");
+    };
+    let mail = OwnMessage {
+        kind: Kind::Letter,
+        to: errand.to,
+        bytes: b"\r\n".to_vec(),
+    };
+    let done = bench.store.errand_done(errand.id, mail).await;
+    assert!(done.expect("written").is_some());
+    bench.pass(6 * DAY);
+    assert_eq!(confirm(&bench, pending.id).await, Some(Confirmed::Done(0)));
 }

@@ -61,18 +61,15 @@ pub(super) async fn withdraw(
     withdrawn.await.map(|()| Done::Undone)
 }
 
-/// Goes back to holding, at once; an unused confirm link cannot bring the choice back.
+/// Goes back to holding, at once; the store ends unused confirm links with it.
 pub(super) async fn undo(
     pages: &Pages,
     visit: &Visit,
     address: &Address,
 ) -> Result<Done, StoreError> {
     let (owner, hold) = (address.address.clone(), RecipientChoice::Hold);
-    pages
-        .store
-        .set_recipient(owner, hold, visit.actor())
-        .await?;
-    withdraw(pages, visit, address).await
+    let set = pages.store.set_recipient(owner, hold, visit.actor());
+    set.await.map(|_| Done::Undone)
 }
 
 /// An address that mail can be sent on to: `local@domain`, the domain one of several labels.
