@@ -23,6 +23,13 @@ fn fails(scene: &Scene, args: &[&str], why: &str) {
     assert!(said(&output).contains(why), "{args:?}: {}", said(&output));
 }
 
+/// What an order says with `--json`.
+fn says(scene: &Scene, args: &[&str], what: &str) {
+    let answer = one(scene, args);
+    let said = answer["said"].as_str().unwrap_or_default();
+    assert!(said.contains(what), "{args:?}: {answer}");
+}
+
 fn one(scene: &Scene, args: &[&str]) -> Value {
     scene.items(args).remove(0)
 }
@@ -30,7 +37,7 @@ fn one(scene: &Scene, args: &[&str]) -> Value {
 #[test]
 fn a_stop_of_all_letters_loses_nothing() {
     let scene = Scene::open();
-    scene.command(&["letters", "stop"]);
+    says(&scene, &["letters", "stop"], "is stopped");
     scene.held("bob@filtered.test", "one");
     let listed = one(&scene, &["letters", "list"]);
     assert_eq!(
@@ -53,7 +60,7 @@ fn a_stop_of_all_letters_loses_nothing() {
     );
     scene.arrived("x@else.test", 1);
     assert!(scene.so_far("bob@filtered.test").is_empty());
-    scene.command(&["letters", "start"]);
+    says(&scene, &["letters", "start"], "goes out again");
     scene.arrived("bob@filtered.test", 1);
     scene.settle();
     assert_eq!(scene.so_far("bob@filtered.test").len(), 1);
@@ -70,9 +77,9 @@ fn letters_to_one_address_stop_start_and_go_out_again() {
     );
     scene.held(bob, "one");
     scene.arrived(bob, 1);
-    scene.command(&["letters", "resend", bob]);
+    says(&scene, &["letters", "resend", bob], "is due now");
     scene.arrived(bob, 2);
-    scene.command(&["letters", "stop", bob]);
+    says(&scene, &["letters", "stop", bob], "are stopped");
     fails(&scene, &["letters", "resend", bob], "are stopped");
     let listed = scene.items(&["letters", "list"]);
     let listed = listed
@@ -95,7 +102,7 @@ fn the_operator_sets_a_sender_s_choice() {
     let ann = "ann@ours.test";
     scene.refused(ann, &["bob@filtered.test"], "held");
     for (choice, code) in [("discard", 250), ("refuse", 552), ("hold", 552)] {
-        scene.command(&["sender", "set", ann, choice]);
+        says(&scene, &["sender", "set", ann, choice], choice);
         let heard = scene.send(ann, &["bob@filtered.test"], &spam(choice));
         assert_eq!(heard.code, code, "{choice}: {}", heard.text);
         assert_eq!(scene.link_in(&heard.text, 'i').is_some(), choice == "hold");
@@ -179,7 +186,8 @@ fn the_operator_redirects_a_recipient_within_the_objections() {
         one(&scene, &["status"])["choices"]["recipients_redirect"],
         1
     );
-    scene.command(&["recipient", "set", bob, "discard", "--days", "default"]);
+    let set = ["recipient", "set", bob, "discard", "--days", "default"];
+    says(&scene, &set, "mail to bob@filtered.test: discard");
     scene.held(bob, "dropped");
     let shown = one(&scene, &["recipient", "show", bob]);
     assert_eq!(

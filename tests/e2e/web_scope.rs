@@ -190,6 +190,37 @@ async fn no_page_shows_the_other_recipients_or_anothers_link() {
     site.close().await;
 }
 
+/// A bounce that quotes the refusal is spam too, and held: whoever reads it does not get the link of
+/// the message that it is about.
+#[tokio::test]
+async fn no_page_shows_the_secret_of_a_link_that_a_message_quotes() {
+    let site = Site::open().await;
+    let live = site.hold(Mail::default()).await.path();
+    let message = format!(
+        "From: \"{live}\" <ann@ours.example>\r\nSubject: see {live}\r\nX-Was: {live}\r\n\r\n\
+         552 5.7.1 spam; to send it anyway: https://out.isp.example{live}\r\n"
+    );
+    let held = site
+        .hold(Mail {
+            to: &["eve@there.example"],
+            message: message.as_bytes(),
+            ..Mail::default()
+        })
+        .await;
+    let (list, _) = site.links_of("eve@there.example").await;
+    let list = path_of(&list);
+    let read = format!("{list}/m/{}", held.id);
+    let manage = site.manage_page("ann@ours.example").await;
+    let below = format!("{manage}/m/{}", held.id);
+    for page in [&list, &read, &held.path(), &manage, &below] {
+        let text = site.get(page).await.text();
+        assert!(!text.contains(split(&live).1), "{page}: {text}");
+    }
+    let whole = site.get(&format!("{read}/message.eml")).await.text();
+    assert!(whole.contains(&live), "the download is whole: {whole}");
+    site.close().await;
+}
+
 impl Site {
     /// The page that confirms a redirect of an address.
     async fn confirm_of(&self, address: &str) -> String {

@@ -302,6 +302,9 @@ pub(crate) struct MaybeAddressArgs {
     /// The address
     #[arg(value_parser = ForwardPath::from_address)]
     pub(crate) address: Option<ForwardPath>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// One address.
@@ -310,6 +313,9 @@ pub(crate) struct OneAddressArgs {
     /// The address
     #[arg(value_parser = ForwardPath::from_address)]
     pub(crate) address: ForwardPath,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// One address, to be shown.
@@ -343,6 +349,9 @@ pub(crate) struct SenderSetArgs {
     /// hold, refuse or discard
     #[arg(value_parser = sender_choice)]
     pub(crate) choice: SenderChoice,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `posthouse recipient`.
@@ -374,6 +383,9 @@ pub(crate) struct RecipientSetArgs {
     /// The language that it is written to in: en, de or `default`
     #[arg(long, value_name = "LANGUAGE", value_parser = language)]
     pub(crate) language: Option<Setting<Language>>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn sender_choice(text: &str) -> Result<SenderChoice, &'static str> {

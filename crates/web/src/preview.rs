@@ -1,9 +1,13 @@
 //! A held message as text: its main header fields decoded, its words, nothing that could act.
 //!
 //! HTML is turned into text and never shown as HTML; nothing is fetched; what is read is bounded by
-//! the caller, what is shown is made visible character by character.
+//! the caller, what is shown is made visible character by character. A link of ours that a message
+//! quotes never shows its secret, nor a part of it.
+
+use std::borrow::Cow;
 
 use mail_parser::{Address, Message, MessageParser, MimeHeaders as _, PartType};
+use posthouse_hook::link::TOKEN_LEN;
 use serde::Serialize;
 
 use crate::show::{line, lines};
@@ -50,7 +54,7 @@ pub(crate) enum Source {
 /// Reads the first octets of a message that is `whole` octets long.
 pub(crate) fn read(head: &[u8], whole: u64) -> Reading {
     let cut = whole > head.len() as u64;
-    let header = header_lines(head);
+    let header = header_lines(head, cut);
     let Some(message) = MessageParser::default().parse(head) else {
         return Reading {
             header,
@@ -58,7 +62,7 @@ pub(crate) fn read(head: &[u8], whole: u64) -> Reading {
             ..Reading::default()
         };
     };
-    let (text, source) = words(&message);
+    let (text, source) = words(&message, cut);
     Reading {
         from: addresses(message.from()),
         to: addresses(message.to()),
@@ -73,7 +77,7 @@ pub(crate) fn read(head: &[u8], whole: u64) -> Reading {
 }
 
 /// All text parts; where a part exists as text and as HTML, the parser names the text.
-fn words(message: &Message<'_>) -> (String, Source) {
+fn words(message: &Message<'_>, cut: bool) -> (String, Source) {
     let mut text = String::new();
     let mut source = Source::Nothing;
     for (at, part) in message.text_bodies().enumerate() {
@@ -85,7 +89,7 @@ fn words(message: &Message<'_>) -> (String, Source) {
         text.push_str(&message.body_text(at).unwrap_or_default());
         text.push('\n');
     }
-    let text = lines(&text);
+    let text = lines(if cut { before_half_link(&text) } else { &text });
     let source = if text.is_empty() {
         Source::Nothing
     } else {
@@ -117,15 +121,30 @@ fn attachments(message: &Message<'_>) -> Vec<String> {
 }
 
 /// The header section up to the first empty line.
-fn header_lines(head: &[u8]) -> String {
-    let head = &head[..head.len().min(MAX_HEADER)];
-    let text = String::from_utf8_lossy(head);
+fn header_lines(head: &[u8], cut: bool) -> String {
+    let shown = &head[..head.len().min(MAX_HEADER)];
+    let text: Cow<'_, str> = String::from_utf8_lossy(shown);
+    let cut = cut || shown.len() < head.len();
+    let text = if cut { before_half_link(&text) } else { &text };
     let section: Vec<_> = text.lines().take_while(|line| !line.is_empty()).collect();
     lines(&section.join("\n"))
 }
 
+/// Text that was cut off, without what could be the first part of a link's token at its end.
+fn before_half_link(text: &str) -> &str {
+    let text = text.trim_end();
+    let half =
+        |word: &str| word.len() < TOKEN_LEN && word.chars().all(|c| c.is_ascii_alphanumeric());
+    match text.rfind('/') {
+        Some(slash) if half(&text[slash + 1..]) => &text[..=slash],
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use posthouse_hook::{Id, LinkKey, LinkKind};
+
     use super::*;
 
     fn whole(text: &str) -> Reading {
@@ -173,6 +192,29 @@ mod tests {
         );
         assert_eq!(shown.text, "see below");
         assert_eq!(shown.attachments, ["a\u{fffd}gpj.exe"]);
+    }
+
+    /// Wherever a message quotes a live link, and wherever it is cut off.
+    #[test]
+    fn a_quoted_link_never_shows_its_secret() {
+        let key = LinkKey::new([1; 32], "https://out.isp.example");
+        let link = key.mint(LinkKind::Item, Id(17), "ann@x.example", 0);
+        let (url, token) = (link.reveal(), link.token());
+        let text = format!(
+            "Subject: {url}\r\nFrom: \"{url}\" <a@x.example>\r\nX-Was: {long}{url}\r\n\
+             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{long}{url}\r\n--b\r\n\
+             Content-Disposition: attachment; filename=\"{url}\"\r\n\r\nx\r\n--b--\r\n",
+            long = "x".repeat(1960),
+        );
+        let shown = whole(&text);
+        assert!(shown.subject.ends_with("/i/<link>"), "{}", shown.subject);
+        for end in 0..=text.len() {
+            let shown = read(&text.as_bytes()[..end], text.len() as u64);
+            let words = serde_json::to_string(&shown).expect("it serializes");
+            assert!(!words.contains(&token[..8]), "{end}: {words}");
+        }
+        let far = format!("X: {}{url}\r\n\r\n", "x".repeat(MAX_HEADER - 50));
+        assert!(!whole(&far).header.contains(&token[..8]));
     }
 
     #[test]

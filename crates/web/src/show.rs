@@ -2,9 +2,11 @@
 //! `speak`), so that a view is the same in every language.
 //!
 //! Everything that a peer wrote goes through [`line`] or [`lines`] before it reaches a view: what
-//! is left can be read, cannot hide, and is bounded. Escaping is the templates' part.
+//! is left can be read, cannot hide, quotes no link of ours, and is bounded. Escaping is the templates'
+//! part.
 
 use posthouse_hook::Timestamp;
+use posthouse_hook::link::redact;
 use posthouse_hook::trail::visible;
 use serde::Serialize;
 
@@ -32,9 +34,11 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Moment {
     }
 }
 
-/// One line from a stranger, at most `limit` characters long.
+/// One line from a stranger, at most `limit` characters long, without the secrets of links that it
+/// quotes: who may read a message is not yet its sender.
 pub(crate) fn line(text: &str, limit: usize) -> String {
-    let mut shown: String = visible(text.trim()).chars().take(limit + 1).collect();
+    let text = redact(text.trim());
+    let mut shown: String = visible(&text).chars().take(limit + 1).collect();
     if let Some((cut, _)) = shown.char_indices().nth(limit) {
         shown.truncate(cut);
         shown.push('…');

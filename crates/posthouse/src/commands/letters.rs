@@ -14,9 +14,15 @@ use crate::table::{moment, table};
 pub(crate) fn run(config: Option<&Path>, command: &LettersCommand) -> Outcome {
     match command {
         LettersCommand::List(args) => list(config, args.json),
-        LettersCommand::Stop(args) => order(config, Order::StopLetters(args.address.clone())),
-        LettersCommand::Start(args) => order(config, Order::StartLetters(args.address.clone())),
-        LettersCommand::Resend(args) => order(config, Order::ResendLetter(args.address.clone())),
+        LettersCommand::Stop(args) => {
+            order(config, Order::StopLetters(args.address.clone()), args.json)
+        }
+        LettersCommand::Start(args) => {
+            order(config, Order::StartLetters(args.address.clone()), args.json)
+        }
+        LettersCommand::Resend(args) => {
+            order(config, Order::ResendLetter(args.address.clone()), args.json)
+        }
     }
 }
 

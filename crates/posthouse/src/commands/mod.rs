@@ -148,12 +148,16 @@ fn learns(loaded: &Loaded) -> bool {
 }
 
 /// Has an order about people carried out, and tells what came of it.
-fn order(config: Option<&Path>, order: Order) -> Outcome {
-    order_of(&load(config)?, order)
+fn order(config: Option<&Path>, order: Order, json: bool) -> Outcome {
+    order_of(&load(config)?, order, json)
 }
 
-fn order_of(loaded: &Loaded, order: Order) -> Outcome {
+fn order_of(loaded: &Loaded, order: Order, json: bool) -> Outcome {
     match ask(loaded, Request::People(order))? {
+        Answer::Said(said) if json => {
+            outln!("{}", serde_json::json!([{ "said": visible(&said) }]));
+            Ok(())
+        }
         Answer::Said(said) => {
             outln!("{}", visible(&said));
             Ok(())

@@ -60,9 +60,11 @@ pub(crate) fn sender(config: Option<&Path>, command: &SenderCommand) -> Outcome 
             let row = store.sender(&key).await?;
             print(&[of_sender(&store, &key, row).await?], args.json)
         }),
-        SenderCommand::Set(args) => {
-            order_of(&loaded, Order::Sender(args.address.clone(), args.choice))
-        }
+        SenderCommand::Set(args) => order_of(
+            &loaded,
+            Order::Sender(args.address.clone(), args.choice),
+            args.json,
+        ),
     }
 }
 
@@ -102,7 +104,7 @@ fn set_recipient(loaded: &Loaded, args: &RecipientSetArgs) -> Outcome {
     if let Some(target) = args.choice.as_ref().and_then(RecipientChoice::target) {
         block_on(unfiltered(placing(loaded), target))?;
     }
-    order_of(loaded, Order::Recipient(order))
+    order_of(loaded, Order::Recipient(order), args.json)
 }
 
 /// The ledger cannot know which domains are filtered; the configuration and DNS do.
