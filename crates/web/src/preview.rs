@@ -208,10 +208,13 @@ mod tests {
         );
         let shown = whole(&text);
         assert!(shown.subject.ends_with("/i/<link>"), "{}", shown.subject);
-        for end in 0..=text.len() {
-            let shown = read(&text.as_bytes()[..end], text.len() as u64);
-            let words = serde_json::to_string(&shown).expect("it serializes");
-            assert!(!words.contains(&token[..8]), "{end}: {words}");
+        let plain = format!("X-Was: {url}\r\n\r\nsee {url}\r\n");
+        for text in [text, plain] {
+            for end in 0..=text.len() {
+                let shown = read(&text.as_bytes()[..end], text.len() as u64);
+                let words = serde_json::to_string(&shown).expect("it serializes");
+                assert!(!words.contains(&token[..8]), "{end}: {words}");
+            }
         }
         let far = format!("X: {}{url}\r\n\r\n", "x".repeat(MAX_HEADER - 50));
         assert!(!whole(&far).header.contains(&token[..8]));
