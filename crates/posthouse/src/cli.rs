@@ -227,6 +227,9 @@ pub(crate) struct RevokeArgs {
     /// The message's id, or an address
     #[arg(value_name = "ID|ADDRESS", value_parser = revocable)]
     pub(crate) what: Revocable,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// See [`RevokeArgs`].

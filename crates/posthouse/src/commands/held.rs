@@ -20,7 +20,7 @@ pub(crate) fn run(config: Option<&Path>, command: &HeldCommand) -> Outcome {
         HeldCommand::Discard(args) => deed(config, args, Request::DiscardHeld(selection(args))),
         HeldCommand::Requests(args) => requests::run(config, args.json),
         HeldCommand::Samples(args) => samples::run(config, args),
-        HeldCommand::Revoke(args) => order(config, revocation(&args.what)),
+        HeldCommand::Revoke(args) => order(config, revocation(&args.what), args.json),
         HeldCommand::Erase(args) => erase::run(config, args),
     }
 }
