@@ -233,7 +233,7 @@ fn one_letter_tells_the_recipient_what_is_held() {
         "https://out.isp.example/s/",
         "@big.example blacklists servers that pass on too much spam",
         "no more often than every\n7 days",
-        "redirected to an\naddress whose service has no such policy",
+        "redirect it on the page\nabove to an address whose service has no such policy",
     ] {
         assert!(text.contains(want), "{want} in {text}");
     }
