@@ -168,6 +168,11 @@ async fn the_default_comes_back_at_once_and_anything_else_by_mail() {
     assert_eq!(site.store.choices().of_sender(ANN), SenderChoice::Hold);
     let due = site.store.errands_due(9).await.expect("the store works");
     assert_eq!(due.len(), waiting + 1);
+    assert!(page.contains("that such messages be dropped"), "{page}");
+    let page = told(&site, &path, "do=choose&choice=hold").await;
+    assert!(!page.contains("that such messages be dropped"), "{page}");
+    let due = site.store.errands_due(9).await.expect("the store works");
+    assert_eq!(due.len(), waiting, "what waited was taken back");
     let by = posthouse_store::Actor::local(posthouse_store::Who::Operator);
     let set = site
         .store

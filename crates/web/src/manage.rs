@@ -162,7 +162,8 @@ async fn choose(
     sender: &Sender,
     choice: SenderChoice,
 ) -> Result<Result<Word, Objection>, Fault> {
-    if choice != SenderChoice::Hold || sender.choice == choice {
+    let waits = pages.store.waiting_choice(sender.id).await?.is_some();
+    if choice != SenderChoice::Hold || (sender.choice == choice && !waits) {
         return ask_choice(pages, visit, &sender.address, choice).await;
     }
     let address = sender.address.clone();
@@ -196,7 +197,9 @@ async fn page(
         (None, None) => settled(pages, sender).await?,
         _ => Vec::new(),
     };
+    let waiting = pages.store.waiting_choice(sender.id).await?;
     let view = View::of(sender, &held, &pages.rules, pages.now())
+        .with_waiting(waiting.as_ref(), pages.now())
         .with_settled(&settled, pages.now())
         .with_place(&visit.path, text.as_deref(), wanted.before)
         .with_said(wanted.done, objection)

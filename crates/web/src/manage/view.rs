@@ -2,7 +2,7 @@
 //! others.
 
 use posthouse_hook::{Id, Timestamp};
-use posthouse_store::{Item, Objection, Sender, State as CopyState};
+use posthouse_store::{Item, Objection, Pending, Sender, State as CopyState};
 use serde::Serialize;
 
 use crate::rules::Rules;
@@ -60,6 +60,14 @@ impl View {
             objection: None,
             last: shown.last().map(|i| i.id).filter(|_| items.len() > PAGE),
         }
+    }
+
+    /// The same with a choice that waits for its confirm link.
+    pub(crate) fn with_waiting(mut self, pending: Option<&Pending>, now: Timestamp) -> Self {
+        if let Some(pending) = pending {
+            self.own = self.own.waiting(pending, now);
+        }
+        self
     }
 
     /// The same with messages of which nothing is held any more.

@@ -81,6 +81,10 @@ pub(super) fn manages() -> Vec<manage::View> {
         }
     }
     let empty = || manage::View::of(&sender(ADDRESSES[0]), &[], &rules(), NOW);
+    views.extend([SenderChoice::Refuse, SenderChoice::Discard].map(|choice| {
+        let waits = pending(Owner::Sender(sender(ADDRESSES[0]), choice));
+        empty().with_waiting(Some(&waits), NOW)
+    }));
     let said = Word::ALL.map(|word| empty().with_said(Some(word), None));
     views.extend(said);
     views.extend(OBJECTIONS.map(|why| empty().with_said(None, Some(why))));

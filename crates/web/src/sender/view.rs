@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use posthouse_hook::Timestamp;
-use posthouse_store::{Item, ItemRecipient, Objection, Sender, SenderChoice, State as CopyState};
+use posthouse_store::{
+    Item, ItemRecipient, Objection, Owner, Pending, Sender, SenderChoice, State as CopyState,
+};
 use serde::Serialize;
 
 use super::deed::{MAX_COMMENT, Word};
@@ -205,6 +207,10 @@ pub(crate) struct Own {
     all: [SenderChoice; 3],
     /// Whether the page takes the default back at once.
     at_once: bool,
+    /// The choice that waits for its confirm link, where the page may speak of it.
+    waiting: Option<SenderChoice>,
+    /// When that was asked for.
+    asked: Option<Moment>,
 }
 
 impl Own {
@@ -225,6 +231,21 @@ impl Own {
             since: None,
             all: SenderChoice::ALL,
             at_once: false,
+            waiting: None,
+            asked: None,
+        }
+    }
+
+    /// The same with a choice that waits; going back to the default ends it too.
+    pub(crate) fn waiting(self, pending: &Pending, now: Timestamp) -> Self {
+        let Owner::Sender(_, choice) = &pending.owner else {
+            return self;
+        };
+        Self {
+            waiting: Some(*choice),
+            asked: Some(show::moment(pending.made_at, now)),
+            at_once: true,
+            ..self
         }
     }
 
