@@ -98,7 +98,7 @@ fn viruses_are_refused_by_name() {
             long.as_bytes(),
         );
         assert!(sent.said.contains(&format!("550 {words}")), "{}", sent.said);
-        let log = gate.server.proc.log();
+        let log = gate.server.proc.log_with("virus found");
         assert!(
             log.contains("virus found") && log.contains("Own.Words"),
             "{log}"
@@ -238,7 +238,7 @@ fn unscanned_mail_passes_only_if_the_operator_says_so_and_is_counted() {
         status.to_string().contains("\"relayed_unscanned\":1"),
         "{status}"
     );
-    let log = gate.server.proc.log();
+    let log = gate.server.proc.log_with("not scanned for viruses");
     assert!(log.contains("not scanned for viruses"), "{log}");
 }
 

@@ -105,7 +105,7 @@ fn whom_a_real_list_lists_is_refused() {
     assert_eq!(gate.send(1, "ann@bad.test", message).code, 250);
     let counted = gate.json(&["dnsbl", "status"])[0]["listed"].clone();
     assert_eq!(counted, 1);
-    let log = gate.server.proc.log();
+    let log = gate.server.proc.log_with("refused for a DNS listing");
     assert!(log.contains("refused for a DNS listing"), "{log}");
     let told = explain(lists.addr(), &step(zones), "2001:db8::9", "ann@good.test");
     assert!(told.contains("2001:db8::9 is listed by bl.test"), "{told}");
@@ -124,7 +124,7 @@ fn a_list_that_dies_while_it_is_asked_refuses_nobody_and_comes_back() {
     assert_eq!(gate.greets(66).code, 220);
     let told = run(command(&gate.server.config()).args(["dnsbl", "status"]));
     assert!(told.contains("it lists everybody"), "{told}");
-    let log = gate.server.proc.log();
+    let log = gate.server.proc.log_with("a DNS list is set aside");
     assert!(log.contains("a DNS list is set aside"), "{log}");
     lists.rewrite("bl.test", "ip4set", CLIENTS);
     becomes(&gate, "good");

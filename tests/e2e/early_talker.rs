@@ -37,7 +37,7 @@ fn who_does_not_wait_for_the_greeting_is_refused() {
         let want = "5.5.1 Protocol error: you spoke before your turn";
         assert_eq!((heard.code, heard.text.as_str()), (554, want), "{tongue}");
         assert!(client.hear().is_err(), "the session is over");
-        let log = gate.server.proc.log();
+        let log = gate.server.proc.log_with(tongue);
         assert!(log.contains(tongue), "{log}");
     }
     let begun = Instant::now();

@@ -125,7 +125,7 @@ fn mailboxes_of_courier_are_known_over_every_way() {
         front.takes(&at("nobody"), Some(1_000_000));
         front.takes("full@other.test", None);
     }
-    let log = front.server.proc.log();
+    let log = front.server.proc.log_with("over quota: recipient refused");
     assert!(log.contains("over quota: recipient refused"), "{log}");
 }
 
@@ -214,7 +214,7 @@ fn a_source_that_hangs_or_ends_is_what_the_operator_says_and_comes_back() {
         (0..7).for_each(|_| defers_in_time(&front, to));
     }
     front.takes("ann@pass.test", None);
-    let log = front.server.proc.log();
+    let log = front.server.proc.log_with("no answer about a quota");
     assert!(log.contains("no answer about a quota"), "{log}");
     assert!(log.contains("a backend is dead"), "{log}");
     let _service = QuotaService::at(addr, &["--maildir", &path]);

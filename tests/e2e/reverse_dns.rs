@@ -46,7 +46,7 @@ fn clients_without_a_name_of_their_own_are_refused_if_it_is_required() {
     let heard = gate.greets(2);
     let want = "5.7.25 Reverse DNS of your address does not lead back to it";
     assert_eq!((heard.code, heard.text.as_str()), (554, want));
-    let log = gate.server.proc.log();
+    let log = gate.server.proc.log_with("refused for its reverse DNS");
     assert!(log.contains("refused for its reverse DNS"), "{log}");
     assert!(log.contains("localhost, which does not lead back"), "{log}");
 }

@@ -18,6 +18,8 @@ use crate::wait;
 
 /// How long a server may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a line may take to be in the log.
+const LOG_LIMIT: Duration = Duration::from_secs(10);
 /// How much of a log is shown when a test fails, in octets.
 const SHOWN: usize = 8_000;
 
@@ -91,6 +93,13 @@ impl Proc {
     /// Ends the process and its group at once, as a crash would.
     pub fn kill(&mut self) {
         self.end(Signal::KILL);
+    }
+
+    /// What the server has written, once that text is in it: lines are written a moment after what
+    /// they tell of.
+    pub fn log_with(&self, text: &str) -> String {
+        let has = || Some(self.log()).filter(|log| log.contains(text));
+        wait::within(LOG_LIMIT, has).unwrap_or_else(|| panic!("no `{text}`\n{}", self.shown()))
     }
 
     /// What the server has written so far.
