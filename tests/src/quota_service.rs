@@ -82,7 +82,7 @@ impl QuotaService {
 }
 
 /// One datagram.
-pub fn hear(socket: &UdpSocket) -> String {
+fn hear(socket: &UdpSocket) -> String {
     let mut buffer = [0; 2_048];
     let len = socket.recv(&mut buffer).expect("an answer");
     String::from_utf8_lossy(&buffer[..len]).into_owned()
