@@ -30,7 +30,7 @@ pub(crate) struct QuotaServiceArgs {
         hide_default_value = true
     )]
     pub(crate) quota: Limits,
-    /// A file of quotas: user,octets[,messages] a line
+    /// A file of quotas: `user,octets` or `user,octets,messages` a line
     #[arg(long, value_name = "FILE")]
     pub(crate) quotas: Option<PathBuf>,
     /// Keep an answer so long
